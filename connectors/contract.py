@@ -1,0 +1,127 @@
+"""What every connector offers: one module a technology, chosen by the scheme of its URL.
+
+A connector module defines ``CONNECTOR``, names its scheme in ``registry.py``, and passes
+``tests/contract``. Sources yield ``Message`` and ``Reject``; sinks take ``(topic, Delivery)``.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.outputs import FixedPartitionedSink
+
+from schemas.delivery import Delivery
+from schemas.message import Message, Reject
+
+Progress = Callable[[str, int, int], None]
+"""Told after each batch: partition, bytes of it done, bytes of it in all."""
+
+
+class ConnectorError(Exception):
+    """The far side is in trouble; the message says which, what and, where known, the remedy."""
+
+
+class UnavailableError(ConnectorError):
+    """The far side does not answer or asks to wait: trying again later may succeed."""
+
+
+class RefusedError(ConnectorError):
+    """The far side answers and says no: trying again the same way cannot succeed."""
+
+
+class SettingsError(ValueError):
+    """A set-up that cannot work; one line: the value, what is wrong with it, the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorSettings:
+    """What connectors may be told besides their URL.
+
+    ``format`` names the reader of a file source; ``batch_rows`` is how many records a source hands
+    out at once, ``epoch_rows`` how many within one epoch: Bytewax queues without bound between
+    epoch ends, so this bounds memory. ``timeout_s`` is how long a far side may keep us waiting.
+    """
+
+    format: str = "ndjson"
+    batch_rows: int = 10_000
+    epoch_rows: int = 400_000
+    timeout_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_rows", "epoch_rows", "timeout_s"):
+            if (value := getattr(self, name)) <= 0:
+                raise SettingsError(f"`{name}` {value}: must be more than 0; set it so")
+
+
+class Source(Protocol):
+    """Where telemetry comes from."""
+
+    def check(self) -> None:
+        """Do nothing if the source can be read; else raise SettingsError or ConnectorError."""
+        ...
+
+    def build(
+        self, on_progress: Progress | None = None
+    ) -> FixedPartitionedSource[Message | Reject, Any]:
+        """The Bytewax source; its items of one partition keep their order."""
+        ...
+
+    @property
+    def total_bytes(self) -> int | None:
+        """How much there is to read, or None where nobody can know."""
+        ...
+
+
+class Sink(Protocol):
+    """Where results go: each ``(topic, Delivery)`` written once for each topic and message id.
+
+    Topics that begin with ``_`` are farwatch's own bookkeeping: no sink shows them to others.
+    """
+
+    def check(self) -> None:
+        """Do nothing if the target can be written; else raise SettingsError or ConnectorError.
+
+        Called before the flow starts; leaves nothing behind.
+        """
+        ...
+
+    def build(self, source: str) -> FixedPartitionedSink[Delivery, Any]:
+        """The Bytewax sink; ``source`` is the CloudEvents source (``/farwatch/watch``)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One version of a zone or a rule, as a store keeps it.
+
+    ``body`` is what the user wrote, as JSON types; times are event time, microseconds since
+    1970 UTC, None = unbounded.
+    """
+
+    id: str
+    version: int
+    body: dict[str, Any]
+    effective_from_us: int | None = None
+    effective_to_us: int | None = None
+
+
+@runtime_checkable
+class RegistryStore(Protocol):
+    """A sink that also keeps the zones and rules its events were judged by."""
+
+    def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
+        """Keep these versions; those already kept are left alone.
+
+        Raises:
+            SettingsError: an (id, version) is already kept with another body.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """What a connector module offers: how its URLs are opened, None where it cannot be that."""
+
+    open_source: Callable[[str, ConnectorSettings], Source] | None = None
+    open_sink: Callable[[str, ConnectorSettings], Sink] | None = None

@@ -1,0 +1,296 @@
+"""``sqlite:PATH``: results in one SQLite file, with the tables of ``tables.py``."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from connectors.contract import (
+    Connector,
+    ConnectorError,
+    ConnectorSettings,
+    Definition,
+    RefusedError,
+    SettingsError,
+    UnavailableError,
+)
+from connectors.paths import check_folder, url_path
+from connectors.tables import (
+    AUDIT_LOG,
+    RULES,
+    TABLES,
+    ZONES,
+    Column,
+    Table,
+    create,
+    insert,
+    row,
+    table_of,
+)
+from schemas.delivery import Delivery
+from schemas.frame import rfc3339
+
+APPLICATION_ID: Final = 0x46574348
+"""Marks a SQLite file as ours (``FWCH``), in its header."""
+SCHEMA_VERSION: Final = 1
+"""Kept as ``user_version``; raised whenever a table changes."""
+
+_TYPES: Final = {
+    Column.TEXT: "TEXT",
+    Column.WHOLE: "INTEGER",
+    Column.NUMBER: "REAL",
+    Column.TRUTH: "INTEGER",
+    Column.TIME: "TEXT",
+    Column.JSON: "TEXT",
+    Column.BYTES: "BLOB",
+}
+_INSERT: Final = {table.name: insert(table, "?") for table in TABLES.values()}
+
+
+class SqliteSink:
+    """One SQLite file with a table a kind of result, a row an event.
+
+    Unit of parallelism: the file; one worker writes it. Each epoch is one transaction. After a
+    restart the events of the last epoch may be told again; a row whose event id and version are
+    there is left alone, so each is in it once, with or without a recovery folder. Acknowledges at
+    the end of the epoch, when the transaction is on the disk. Others may read at any time.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._path = url_path(url)
+        self._timeout_s = timeout_s
+
+    def check(self) -> None:
+        """Refuse a file that is not ours, that cannot be written, or that another has locked."""
+        check_folder(self._url, self._path.parent)
+        if self._path.is_dir():
+            raise SettingsError(f"`{self._url}`: is a folder; name a file in it")
+        if self._path.exists():
+            try:
+                self._check_file()
+            except RefusedError as exc:
+                raise SettingsError(str(exc)) from exc
+
+    def build(self, source: str) -> FixedPartitionedSink[Delivery, None]:
+        """The Bytewax sink; ``source`` is not kept: the table says what the event is."""
+        del source
+        return _File(self._path, self._timeout_s)
+
+    def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
+        """Keep these versions of zones and rules; new ones are noted in the audit log."""
+        with _translated(self._path), closing(_open(self._path, self._timeout_s)) as file:
+            file.execute("BEGIN IMMEDIATE")
+            for table, definitions in ((ZONES, zones), (RULES, rules)):
+                for definition in definitions:
+                    _keep(file, table, definition, self._path)
+            file.execute("COMMIT")
+
+    def _check_file(self) -> None:
+        with _translated(self._path), closing(_connect(self._path, "rw", self._timeout_s)) as file:
+            _check_ours(file, self._path)
+            file.execute("BEGIN IMMEDIATE")
+            file.execute("ROLLBACK")
+
+
+def open_readonly(path: Path) -> sqlite3.Connection:
+    """The results file for reading; rows are ``sqlite3.Row``. The caller closes it.
+
+    Raises:
+        SettingsError: the file is absent or not ours.
+    """
+    with _translated(path):
+        if not path.is_file():
+            raise SettingsError(f"`sqlite:{path}`: no such file; name one that a flow has written")
+        # SQLite's own read-only mode would leave its -wal and -shm files lying about.
+        file = _connect(path, "rw", timeout_s=5.0)
+        try:
+            file.execute("PRAGMA query_only = ON")
+            _check_ours(file, path)
+        except BaseException:
+            file.close()
+            raise
+        file.row_factory = sqlite3.Row
+        return file
+
+
+def read_events(path: Path, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table as dicts in order of event time (of arrival where that is kept).
+
+    JSON columns come parsed. May raise what ``open_readonly`` raises, and KeyError for a table
+    that does not exist.
+    """
+    shape = TABLES[table]
+    order = shape.order or ", ".join(["time", *shape.key] if "time" in shape.columns else shape.key)
+    parsed = [name for name, column in shape.columns.items() if column is Column.JSON]
+    with closing(open_readonly(path)) as file:
+        # The names come from TABLES, not from outside.
+        for found in file.execute(f'SELECT * FROM "{shape.name}" ORDER BY {order}'):  # noqa: S608
+            event = dict(found)
+            for name in parsed:
+                event[name] = json.loads(event[name])
+            yield event
+
+
+class _File(FixedPartitionedSink[Delivery, None]):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def list_parts(self) -> list[str]:
+        # Called once, at the start: the tables are there even if nothing happens.
+        with _translated(self._path):
+            _open(self._path, self._timeout_s).close()
+        return ["file"]
+
+    def part_fn(self, item_key: str) -> int:
+        return 0
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_Transactions":
+        with _translated(self._path):
+            return _Transactions(_open(self._path, self._timeout_s), self._path)
+
+
+class _Transactions(StatefulSinkPartition[Delivery, None]):
+    def __init__(self, file: sqlite3.Connection, path: Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write_batch(self, values: list[Delivery]) -> None:
+        rows = defaultdict(list)
+        for value in values:
+            table = table_of(value.topic)
+            if table is None:
+                raise RefusedError(
+                    f"`sqlite:{self._path}`: has no table for the topic `{value.topic}`"
+                )
+            rows[table.name].append(row(table, value))
+        with _translated(self._path):
+            if not self._file.in_transaction:
+                self._file.execute("BEGIN IMMEDIATE")
+            for name, added in rows.items():
+                self._file.executemany(_INSERT[name], added)
+
+    def snapshot(self) -> None:
+        with _translated(self._path):
+            if self._file.in_transaction:
+                self._file.execute("COMMIT")
+
+    def close(self) -> None:
+        # What no snapshot has committed is rolled back.
+        self._file.close()
+
+    def __del__(self) -> None:
+        # Bytewax drops partitions without closing them when another step fails.
+        self._file.close()
+
+
+def _connect(path: Path, mode: str, timeout_s: float) -> sqlite3.Connection:
+    # One thread at a time uses a connection, but Bytewax may drop it on another than it was made.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=timeout_s,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
+    """The file for writing, made with its folder and tables where absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = _connect(path, "rwc", timeout_s)
+    try:
+        _check_ours(file, path)
+        _make_tables(file)
+        file.execute("PRAGMA journal_mode = WAL")
+        # A commit has to survive a power cut: the source forgets what the epoch was made from.
+        file.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_ours(file: sqlite3.Connection, path: Path) -> None:
+    (application_id,) = file.execute("PRAGMA application_id").fetchone()
+    (version,) = file.execute("PRAGMA user_version").fetchone()
+    (objects,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application_id != APPLICATION_ID and (objects or application_id):
+        raise SettingsError(
+            f"`sqlite:{path}`: holds the tables of another application; name another file"
+        )
+    if version > SCHEMA_VERSION:
+        raise SettingsError(
+            f"`sqlite:{path}`: has tables of version {version}, this farwatch knows "
+            f"{SCHEMA_VERSION}; update farwatch or name another file"
+        )
+
+
+def _make_tables(file: sqlite3.Connection) -> None:
+    file.execute("BEGIN IMMEDIATE")
+    (version,) = file.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA_VERSION:
+        for table in TABLES.values():
+            for statement in create(table, _TYPES, "INTEGER PRIMARY KEY"):
+                file.execute(statement)
+        file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    file.execute("COMMIT")
+
+
+def _keep(file: sqlite3.Connection, table: Table, definition: Definition, path: Path) -> None:
+    body = json.dumps(definition.body, sort_keys=True, ensure_ascii=False)
+    # The table's name comes from TABLES, not from outside.
+    kept = file.execute(
+        f'SELECT definition FROM "{table.name}" WHERE id = ? AND version = ?',  # noqa: S608
+        (definition.id, definition.version),
+    ).fetchone()
+    if kept is None:
+        span = (_time(definition.effective_from_us), _time(definition.effective_to_us))
+        key = (definition.id, definition.version)
+        file.execute(_INSERT[table.name], (*key, *span, body))
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        file.execute(_INSERT[AUDIT_LOG.name], (now, f"{table.name} version kept", *key))
+    elif kept[0] != body:
+        raise SettingsError(
+            f"`sqlite:{path}`: keeps `{definition.id}` version {definition.version} of its "
+            f"{table.name} with other content; raise the version or name another file"
+        )
+
+
+def _time(time_us: int | None) -> str | None:
+    return None if time_us is None else rfc3339(time_us)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """The one border where errors of SQLite and the file system become ours."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as exc:
+        raise _error(exc, path) from exc
+
+
+def _error(exc: sqlite3.Error | OSError, path: Path) -> ConnectorError | SettingsError:
+    name = getattr(exc, "sqlite_errorname", "")
+    if name == "SQLITE_NOTADB":
+        return SettingsError(f"`sqlite:{path}`: is no SQLite file; name another file")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return UnavailableError(
+            f"`sqlite:{path}`: another process keeps it locked; end that or try again"
+        )
+    return RefusedError(f"`sqlite:{path}`: cannot be used ({exc}); make room or allow it")
+
+
+def _open_sink(url: str, settings: ConnectorSettings) -> SqliteSink:
+    return SqliteSink(url, settings.timeout_s)
+
+
+CONNECTOR: Final = Connector(open_sink=_open_sink)

@@ -1,0 +1,1 @@
+"""What happens: one activity a file; flows only wire."""

@@ -1,0 +1,43 @@
+"""Compliance alone: frames with zones in, violations out."""
+
+from functools import partial
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from flows.steps.events import events_in
+from flows.steps.results import write_results
+from flows.steps.state import Keyed, follow
+from flows.wiring import Wiring, from_environment
+from rules import apart
+from schemas.enriched import TELEMETRY_ENRICHED, Enriched, read_enriched
+
+
+def compliance(wiring: Wiring) -> Dataflow:
+    """Judge the rules on frames with zones; tell what is violated and what no longer is."""
+    flow = Dataflow("compliance")
+    settings, registry = wiring.settings, wiring.registry
+    enriched = events_in(flow, wiring, [TELEMETRY_ENRICHED], lambda e: read_enriched(e.data))
+    violations = follow(
+        "compliance",
+        op.key_on("by_group", enriched.items, _group),
+        Keyed(
+            initial=apart.ComplianceState(),
+            advance=partial(apart.comply, registry),
+            fingerprint=settings.fingerprint(registry),
+        ),
+    )
+    results = op.merge("results", violations, enriched.dead_letters)
+    write_results(results, wiring.sinks, "/farwatch/compliance", wiring.told)
+    return flow
+
+
+def _group(enriched: Enriched) -> str:
+    return enriched.group
+
+
+def __getattr__(name: str) -> Any:
+    if name == "flow":
+        return from_environment(compliance)
+    raise AttributeError(name)

@@ -1,0 +1,117 @@
+"""The launcher: a recovery folder that fits, sub-second epochs, errors of one line."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from connectors.contract import ConnectorError, SettingsError
+from flows.settings import Settings
+from flows.steps.dead_letter import DeadLetterLimitError
+from rules.registry import Registry
+
+MARKER: Final = "farwatch.json"
+
+
+class FlowError(Exception):
+    """The flow failed while running; the message is one line."""
+
+
+def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) -> None:
+    """Run the flow in this process until its input ends.
+
+    Raises:
+        SettingsError: the set-up cannot work.
+        FlowError: a far side failed, or the dead-letter limit stopped the flow.
+    """
+    with _translated():
+        cli_main(
+            flow,
+            workers_per_process=1,
+            process_id=None,
+            addresses=None,
+            epoch_interval=timedelta(seconds=settings.epoch_s),
+            recovery_config=recovery,
+        )
+
+
+def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> RecoveryConfig | None:
+    """The recovery store in the folder of the settings, made where absent.
+
+    Raises:
+        SettingsError: the folder is not ours or belongs to a flow with other settings.
+    """
+    folder = settings.recovery
+    if folder is None:
+        return None
+    belongs = {
+        "flow": flow_id,
+        "telemetry": settings.telemetry,
+        "format": settings.format,
+        "results": list(settings.results),
+        "key_groups": settings.key_groups,
+        "zones_and_rules": registry.fingerprint,
+    }
+    try:
+        _claim(folder, belongs)
+    except OSError as exc:
+        raise SettingsError(
+            f"recovery folder `{folder}`: {exc.strerror}; name another with --recovery"
+        ) from exc
+    return RecoveryConfig(str(folder), timedelta(0))
+
+
+def _claim(folder: Path, belongs: dict[str, object]) -> None:
+    marker = folder / MARKER
+    if marker.is_file():
+        found = json.loads(marker.read_text())
+        differ = sorted(name for name in belongs if found.get(name) != belongs[name])
+        if differ:
+            raise SettingsError(
+                f"recovery folder `{folder}`: made with other {', '.join(differ)}; use the same"
+                " settings or a new folder"
+            )
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise SettingsError(
+            f"recovery folder `{folder}`: holds something else; name an empty or a new folder"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Made beside and moved into place, so that a kill leaves a whole folder or none.
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
+        new = Path(made, folder.name)
+        new.mkdir()
+        init_db_dir(new, 1)
+        Path(new, MARKER).write_text(json.dumps(belongs, indent=1))
+        new.rename(folder)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The engine wraps what a step raises in errors of its own: tell the cause."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:
+        cause = _known_cause(exc)
+        if cause is None:
+            raise
+        if isinstance(cause, SettingsError):
+            raise cause from None
+        raise FlowError(str(cause)) from exc
+
+
+def _known_cause(exc: BaseException | None) -> Exception | None:
+    while exc is not None:
+        if isinstance(exc, (SettingsError, ConnectorError, DeadLetterLimitError)):
+            return exc
+        exc = exc.__cause__ or exc.__context__
+    return None

@@ -1,0 +1,145 @@
+"""Settings: FARWATCH_* in the environment and a TOML file, one model for every flow."""
+
+import os
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from connectors.contract import ConnectorSettings, SettingsError
+from rules.group import Policy
+from rules.registry import Registry
+from schemas.event import identity
+
+PREFIX: Final = "FARWATCH_"
+OTHER_VARIABLES: Final = {"FARWATCH_CONFIG", "FARWATCH_DATA"}
+"""Variables of that prefix that are no settings of a flow."""
+
+
+class Settings(BaseSettings):
+    """What a flow is told from outside; every field is also an environment variable.
+
+    The variable of ``frame_rows`` is ``FARWATCH_FRAME_ROWS``. What is given on the command line
+    wins over the environment, and that over the TOML file that ``FARWATCH_CONFIG`` names.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    telemetry: str = Field("", description="URL of the telemetry, `file:PATH`")
+    zones: str = Field("", description="URL of the zones, a GeoJSON FeatureCollection")
+    rules: str = Field("", description="URL of the rules, a YAML list")
+    results: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="URLs of the results, separated by spaces"
+    )
+    format: str = Field("ndjson", description="format of telemetry files: a reader's name")
+    frame_rows: int = Field(10_000, ge=1, le=1_000_000, description="records a frame, at most")
+    key_groups: int = Field(
+        16, ge=1, le=4096, description="groups vehicles hash to; never changes while state lives"
+    )
+    epoch_s: float = Field(0.5, gt=0, le=60, description="seconds between commits")
+    epoch_rows: int = Field(400_000, ge=1, description="records a source hands out an epoch")
+    warning_batch_s: float = Field(
+        300, gt=0, description="seconds of event time whose warnings are told together"
+    )
+    dead_letter_ratio: float = Field(
+        0.5, ge=0, le=1, description="share of bad records that stops the flow"
+    )
+    dead_letter_run: int = Field(
+        10_000, ge=1, description="bad records in a row that stop the flow"
+    )
+    recovery: Path | None = Field(None, description="folder of the recovery store")
+    report: Path | None = Field(None, description="HTML file of the report")
+    track_s: float = Field(30, gt=0, description="seconds between the fixes kept for the report")
+
+    @field_validator("results", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Given values first, then the environment, then the TOML file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, config: Path | None = None, **given: Any) -> Self:
+        """The settings from all places; ``given`` are those of the command line, None = not given.
+
+        Raises:
+            SettingsError: one line with every setting that is wrong or unknown.
+        """
+        if config is None and (named := os.environ.get("FARWATCH_CONFIG")):
+            config = Path(named)
+        if config is not None and not config.is_file():
+            raise SettingsError(f"`{config}`: no such settings file; check --config")
+        _refuse_unknown(cls)
+
+        class Configured(cls):  # type: ignore[misc, valid-type]
+            model_config = SettingsConfigDict(toml_file=config)
+
+        try:
+            found: Self = Configured(**{k: v for k, v in given.items() if v not in (None, ())})
+        except ValidationError as exc:
+            raise SettingsError("; ".join(map(_mistake, exc.errors()))) from exc
+        except tomllib.TOMLDecodeError as exc:
+            raise SettingsError(f"`{config}`: not TOML: {exc}") from exc
+        return found
+
+    def require(self, *names: str) -> None:
+        """Raise ``SettingsError`` naming every setting of ``names`` that is not set."""
+        missing = [name for name in names if not getattr(self, name)]
+        if missing:
+            wanted = ", ".join(f"FARWATCH_{name.upper()} (--{name})" for name in missing)
+            raise SettingsError(f"not set: {wanted}; give a URL, see README.md, Configuration")
+
+    def connector(self) -> ConnectorSettings:
+        """What connectors are told."""
+        return ConnectorSettings(
+            format=self.format, batch_rows=self.frame_rows, epoch_rows=self.epoch_rows
+        )
+
+    def fingerprint(self, registry: Registry) -> str:
+        """What state depends on: the same fingerprint reads it, another must not."""
+        return identity(registry.fingerprint, self.key_groups)
+
+    def policy(self) -> Policy:
+        """How results are told."""
+        return Policy(round(self.warning_batch_s * 1e6), tally=self.report is not None)
+
+
+def _refuse_unknown(settings: type[Settings]) -> None:
+    known = {PREFIX + name.upper() for name in settings.model_fields} | OTHER_VARIABLES
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            close = get_close_matches(name, known, 1)
+            remedy = f"did you mean {close[0]}?" if close else "remove it"
+            raise SettingsError(f"unknown environment variable {name}; {remedy}")
+
+
+def _mistake(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        close = get_close_matches(name, Settings.model_fields, 1)
+        return f"unknown setting `{name}`; " + (
+            f"did you mean `{close[0]}`?" if close else "remove it"
+        )
+    return f"setting `{name}` {error['input']!r}: {error['msg'].lower()}"

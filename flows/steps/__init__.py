@@ -1,0 +1,1 @@
+"""Composed operators without domain knowledge."""

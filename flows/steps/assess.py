@@ -1,0 +1,24 @@
+"""Frames to key groups: judge what needs no past, then cut by group."""
+
+from collections.abc import Iterator
+
+import bytewax.operators as op
+from bytewax.dataflow import Stream
+from bytewax.operators import KeyedStream
+
+from rules.assessment import Assessment, KeyGroups
+from rules.assessment import assess as assess_frame
+from rules.registry import Registry
+from schemas.frame import Frame
+
+
+def assess(frames: Stream[Frame], registry: Registry, key_groups: int) -> KeyedStream[Assessment]:
+    """Each frame's records with presence and verdicts, keyed by the vehicle's key group."""
+    groups = KeyGroups(key_groups)
+
+    def cut(batch: list[Frame]) -> Iterator[tuple[str, Assessment]]:
+        for frame in batch:
+            for part in assess_frame(registry, groups, frame):
+                yield part.key, part
+
+    return op.flat_map_batch("assess", frames, cut)

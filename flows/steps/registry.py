@@ -1,0 +1,67 @@
+"""The registry from files: zones and rules read, checked and indexed before a flow starts."""
+
+from collections.abc import Iterable
+
+from rules.rulesets import CompiledRule, load_rules
+from schemas.rule import RuleFileError
+
+from connectors.contract import SettingsError
+from connectors.documents import read_document
+from rules.registry import Registry
+from rules.zone_geometry import ZoneGeometryError, zone_shapes
+from schemas.zone import Zone, ZoneFileError, load_zones
+
+
+class RegistryError(SettingsError):
+    """Zones or rules with mistakes; ``mistakes`` holds one line for each, with its place."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+def load_registry(zones_url: str = "", rules_url: str = "") -> Registry:
+    """The zones and rules that the URLs name; none where no URL is given.
+
+    Raises:
+        RegistryError: every mistake in either document; nothing is loaded then.
+        SettingsError: a document cannot be read.
+    """
+    mistakes: list[str] = []
+    zones: tuple[Zone, ...] = ()
+    rules: tuple[CompiledRule, ...] = ()
+    try:
+        zones = load_zone_file(zones_url) if zones_url else ()
+    except RegistryError as exc:
+        mistakes += exc.mistakes
+    try:
+        rules = load_rule_file(rules_url) if rules_url else ()
+    except RegistryError as exc:
+        mistakes += exc.mistakes
+    if mistakes:
+        raise RegistryError(mistakes)
+    return Registry.of(zones, rules)
+
+
+def load_zone_file(url: str) -> tuple[Zone, ...]:
+    """The zones that the URL names; raises as ``load_rule_file``."""
+    document, name = read_document(url, "zones")
+    try:
+        zones = load_zones(document, name)
+        zone_shapes(zones, name)
+    except (ZoneFileError, ZoneGeometryError) as exc:
+        raise RegistryError(exc.mistakes) from exc
+    return zones
+
+
+def load_rule_file(url: str) -> tuple[CompiledRule, ...]:
+    """The rules that the URL names.
+
+    Raises:
+        RegistryError: every mistake in the document.
+        SettingsError: it cannot be read.
+    """
+    try:
+        return load_rules(*read_document(url, "rules")).rules
+    except RuleFileError as exc:
+        raise RegistryError(exc.mistakes) from exc

@@ -1,0 +1,46 @@
+"""The watch, all of it in one dataflow: telemetry in, zone events and alarms out."""
+
+from functools import partial
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from flows import telemetry
+from flows.steps.assess import assess
+from flows.steps.bookkeeping import sample_tracks
+from flows.steps.results import write_results
+from flows.steps.state import Keyed, follow
+from flows.wiring import Wiring, from_environment
+from rules import group
+
+
+def watch(wiring: Wiring) -> Dataflow:
+    """Hold every record against zones and rules and tell what happened."""
+    flow = Dataflow("watch")
+    settings, registry, policy = wiring.settings, wiring.registry, wiring.settings.policy()
+    decoded = telemetry.read(flow, wiring)
+    by_group = assess(decoded.frames, registry, settings.key_groups)
+    watched = follow(
+        "watch",
+        by_group,
+        Keyed(
+            initial=group.GroupState(),
+            advance=partial(group.advance, registry, policy),
+            release=partial(group.release, policy),
+            release_after_s=settings.warning_batch_s,
+            fingerprint=settings.fingerprint(registry),
+        ),
+    )
+    results = op.merge("results", watched, decoded.dead_letters)
+    if settings.report:
+        tracks = sample_tracks(decoded.frames, settings.track_s)
+        results = op.merge("reported", results, tracks)
+    write_results(results, wiring.sinks, "/farwatch/watch", wiring.told)
+    return flow
+
+
+def __getattr__(name: str) -> Any:
+    if name == "flow":
+        return from_environment(watch)
+    raise AttributeError(name)

@@ -1,0 +1,107 @@
+"""What a flow is wired to: opened from its settings, checked before anything runs."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bytewax.dataflow import Dataflow
+
+from connectors.contract import (
+    Definition,
+    Progress,
+    RegistryStore,
+    SettingsError,
+    Sink,
+    Source,
+)
+from connectors.registry import open_sink, open_source
+from flows.settings import Settings
+from flows.steps.registry import load_registry
+from flows.steps.results import Told
+from rules.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """The far sides of a flow and what it judges by.
+
+    ``sinks``: by the step id of each, part of what keys the recovery state.
+    """
+
+    settings: Settings
+    source: Source
+    sinks: Mapping[str, Sink]
+    registry: Registry
+    told: Told = field(default_factory=Told)
+    on_progress: Progress | None = None
+
+
+def wire(
+    settings: Settings,
+    *,
+    rules: bool = True,
+    zones: bool = True,
+    extra_results: Mapping[str, str] | None = None,
+) -> Wiring:
+    """Open and check everything the settings name, and ``extra_results``: URLs by step id.
+
+    Raises:
+        SettingsError: something is missing, wrong, or cannot be read or written.
+        ConnectorError: a far side does not answer.
+    """
+    needed = ["telemetry", "results"] + ["zones"] * zones + ["rules"] * rules
+    settings.require(*needed)
+    registry = load_registry(settings.zones if zones else "", settings.rules if rules else "")
+    connector = settings.connector()
+    source = open_source(settings.telemetry, connector)
+    source.check()
+    # The order of the results names the steps: keep it while recovery state lives.
+    urls = {f"to_{i}": url for i, url in enumerate(settings.results)} | dict(extra_results or {})
+    sinks = {step_id: open_sink(url, connector) for step_id, url in urls.items()}
+    for sink in sinks.values():
+        sink.check()
+    return Wiring(settings=settings, source=source, sinks=sinks, registry=registry)
+
+
+def keep_registry(wiring: Wiring) -> None:
+    """Write the zones and rules to every sink that keeps them beside the events."""
+    registry = wiring.registry
+    zones = [
+        Definition(
+            id=zone.id,
+            version=zone.version,
+            body=zone.feature(),
+            effective_from_us=zone.effective_from_us,
+            effective_to_us=zone.effective_to_us,
+        )
+        for zone in registry.fences.zones
+    ]
+    rules = [
+        Definition(
+            id=compiled.rule.id,
+            version=compiled.rule.version,
+            body=compiled.rule.model_dump(mode="json", exclude_none=True),
+            effective_from_us=compiled.rule.effective_from_us,
+            effective_to_us=compiled.rule.effective_to_us,
+        )
+        for compiled in registry.book.rules
+    ]
+    for sink in wiring.sinks.values():
+        if isinstance(sink, RegistryStore):
+            sink.write_registry(zones, rules)
+
+
+def from_environment(
+    build: Callable[[Wiring], Dataflow], *, zones: bool = True, rules: bool = True
+) -> Dataflow:
+    """The flow for `python -m bytewax.run`, all settings from the environment.
+
+    Wrong settings end the process with status 2 and one line.
+    """
+    try:
+        wiring = wire(Settings.load(), zones=zones, rules=rules)
+        keep_registry(wiring)
+        return build(wiring)
+    except SettingsError as exc:
+        sys.stderr.write(f"farwatch: {exc}\n")
+        raise SystemExit(2) from exc

@@ -1,0 +1,98 @@
+"""Assessment: what can be said of records without knowing their past, and the split by group."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+import numpy as np
+
+from rules.geofence import Presence
+from rules.registry import Registry
+from rules.rulebook import Verdicts
+from rules.tracks import sort_key
+from schemas.frame import Frame, Ints, Rows, Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """A key group's records with the presence and the verdicts on their rows.
+
+    ``key``: the group's key in the dataflow; rows sorted by ``sort_key``.
+    """
+
+    key: str
+    frame: Frame
+    presence: Presence
+    verdicts: Verdicts
+
+
+class KeyGroups:
+    """A fixed number of groups that vehicles hash to (CRC-32 of the id, the same everywhere)."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._known: dict[str, int] = {}
+
+    def key(self, group: int) -> str:
+        """The key of a group in the dataflow and the recovery store; persisted, never change."""
+        return f"group-{group:04d}"
+
+    def of(self, vehicle_id: str) -> int:
+        """The group of a vehicle."""
+        group = self._known.get(vehicle_id)
+        if group is None:
+            group = crc32(vehicle_id.encode()) % self.count
+            self._known[vehicle_id] = group
+        return group
+
+    def of_table(self, frame: Frame) -> Ints:
+        """(len(vehicle_ids),) int32 group of each vehicle of the frame's id table."""
+        return np.fromiter(map(self.of, frame.vehicle_ids), np.int32, len(frame.vehicle_ids))
+
+
+def assess(registry: Registry, groups: KeyGroups, frame: Frame) -> Iterator[Assessment]:
+    """Judge a frame without state and cut it by key group, in group order.
+
+    Containment and rules on the record alone run once over the whole frame, where a pass is
+    cheapest; the parts are views of one sorted copy.
+    """
+    presence, verdicts = registry.fences.presence(frame), registry.book.judge(frame)
+    group = groups.of_table(frame)
+    order = sort_key(group, frame)
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    frame, verdicts, presence = frame.take(order), verdicts.take(order), presence.take(place)
+    group_of_row = group[frame.vehicle]
+    present = np.unique(group_of_row)
+    start = np.searchsorted(group_of_row, present)
+    stop = np.append(start[1:], len(frame))
+    for g, a, b in zip(present.tolist(), start.tolist(), stop.tolist(), strict=True):
+        part = slice(a, b)
+        yield Assessment(
+            groups.key(g),
+            _compact(frame.take(part), group, g),
+            presence.between(a, b),
+            verdicts.take(part),
+        )
+
+
+def _compact(frame: Frame, group: Ints, g: int) -> Frame:
+    """The part with id and text tables of its own: what crosses processes carries no more."""
+    codes = np.flatnonzero(group == g)
+    place = np.zeros(len(group), np.int32)
+    place[codes] = np.arange(len(codes), dtype=np.int32)
+    return replace(
+        frame,
+        vehicle_ids=tuple(map(frame.vehicle_ids.__getitem__, codes.tolist())),
+        vehicle=place[frame.vehicle],
+        texts={name: _compact_texts(text) for name, text in frame.texts.items()},
+    )
+
+
+def _compact_texts(text: Texts) -> Texts:
+    if len(text.values) <= len(text.codes):
+        return text
+    used: Rows = np.unique(text.codes)
+    values = tuple(text.values[code] for code in used.tolist() if code >= 0)
+    absent = np.int32(len(used) != len(values))
+    return Texts(np.searchsorted(used, text.codes).astype(np.int32) - absent, values)

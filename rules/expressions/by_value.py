@@ -1,0 +1,177 @@
+"""Work on texts, lists and maps: computed by Google's runtime, once for each distinct input.
+
+A subexpression such as ``status.matches("a+")`` or ``{"auv": 200.0}[kind]`` depends on few
+distinct values, however many rows there are. Each distinct combination of its inputs is given to
+the runtime once (some 4 µs), remembered, and gathered into the rows. So every operation on texts
+means exactly what it means in CEL, with RE2's regular expressions.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from rules.expressions.columns import Choices, Columns
+from rules.expressions.environment import EvaluationError, Program
+from rules.expressions.times import duration_text, timestamp_text
+from rules.expressions.values import ERROR, TRUE, UNKNOWN, Value
+from schemas.frame import Codes, Longs
+
+MAX_REMEMBERED: Final = 100_000
+
+_ABSENT: Final = object()
+_FAILED: Final = object()
+
+# CEL type -> type of the column, Python types that the runtime answers with.
+_TYPES: Final[dict[str, tuple[Any, Any]]] = {
+    "bool": (np.bool_, bool),
+    "int": (np.int64, int),
+    "double": (np.float64, (int, float)),
+    "timestamp": (np.int64, int),
+    "duration": (np.int64, int),
+}
+# Times go to the runtime as text: it takes no time in a variable of undeclared type.
+_AS_TEXT: Final[dict[str, Callable[[int], str]]] = {
+    "timestamp": timestamp_text,
+    "duration": duration_text,
+}
+
+
+class ByValue:
+    """A subexpression of inputs of few distinct values, as a column.
+
+    ``inputs``: variable of ``program`` -> its column. ``type_``: CEL type of the answer.
+    ``computed``: among the inputs are columns made by ``distinct``.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        inputs: dict[str, Callable[[Columns], Choices]],
+        type_: str,
+        *,
+        computed: bool,
+    ) -> None:
+        self._program = program
+        self._names = tuple(inputs)
+        self._inputs = tuple(inputs.values())
+        self._dtype, self._accepted = _TYPES[type_]
+        self._is_bool = type_ == "bool"
+        self._by_table = len(inputs) == 1 and not computed
+        self._remembered: dict[tuple[Any, ...], tuple[int, Any]] = {}
+        # The last table of values and its answers: frames cut from one frame share the table.
+        self._last: tuple[tuple[Any, ...], _Answers] | None = None
+
+    def __call__(self, columns: Columns) -> Value:
+        """The answers in the rows of ``columns``."""
+        if self._by_table:
+            return self._of_one(self._inputs[0](columns))
+        return self._of_several([make(columns) for make in self._inputs])
+
+    def _of_one(self, column: Choices) -> Value:
+        codes, values, _ = column
+        if self._last is not None and self._last[0] is values:
+            return self._last[1].gather(column)
+        if len(values) > 2 * len(codes) + 64:
+            # A table of many more values than rows: ask only about those that occur.
+            codes, inverse = np.unique(codes, return_inverse=True)
+            few = [values[code] if code >= 0 else _ABSENT for code in codes.tolist()]
+            return self._answers([(value,) for value in few]).spread(inverse)
+        # One more answer at the end serves code -1, absent.
+        answers = self._answers([*((value,) for value in values), (_ABSENT,)])
+        self._last = (values, answers)
+        return answers.gather(column)
+
+    def _of_several(self, columns: Sequence[Choices]) -> Value:
+        # One integer for each combination of codes; codes are -2 (failed), -1 (absent) and up.
+        combined: Longs = np.zeros(len(columns[0].codes), np.int64)
+        for column in columns:
+            combined = combined * (len(column.values) + 2) + (column.codes + np.int64(2))
+            # Numbered anew each time: the next product stays far from overflow.
+            combined = np.unique(combined, return_inverse=True)[1]
+        first, inverse = np.unique(combined, return_index=True, return_inverse=True)[1:]
+        rows = first.tolist()
+        values = [[_chosen(column, row) for row in rows] for column in columns]
+        return self._answers(list(zip(*values, strict=True))).spread(inverse)
+
+    def _answers(self, inputs: Sequence[tuple[Any, ...]]) -> "_Answers":
+        if len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.clear()
+        found = [self._answer(values) for values in inputs]
+        data: Any = np.array([answer for _, answer in found], self._dtype)
+        return _Answers(data, np.array([code for code, _ in found], np.int8))
+
+    def _answer(self, values: tuple[Any, ...]) -> tuple[int, Any]:
+        key = tuple(map(_key, values))
+        found = self._remembered.get(key)
+        if found is None:
+            found = self._remembered[key] = self._run(values)
+        return found
+
+    def _run(self, values: tuple[Any, ...]) -> tuple[int, Any]:
+        bound = {
+            name: value
+            for name, value in zip(self._names, values, strict=True)
+            if value is not _ABSENT and value is not _FAILED
+        }
+        try:
+            answer = self._program(bound)
+        except EvaluationError:
+            return UNKNOWN if any(value is _ABSENT for value in values) else ERROR, 0
+        # A zone's property may turn out to be of a type that the rule cannot use.
+        fits = isinstance(answer, self._accepted) and isinstance(answer, bool) == self._is_bool
+        return (TRUE, answer) if fits else (ERROR, 0)
+
+
+class _Answers:
+    """Answers by distinct input: ``data``, and ``codes`` TRUE (there is one), UNKNOWN, ERROR."""
+
+    def __init__(self, data: Any, codes: Codes) -> None:
+        self.data, self.codes = data, codes
+        self._always = bool((codes[:-1] == TRUE).all())
+        self._fails = bool((codes == ERROR).any())
+
+    def gather(self, column: Choices) -> Value:
+        """The answers in the rows of the column; the last answer is that for absent."""
+        data = self.data[column.codes]
+        if self._always and (column.missing is None or self.codes[-1] == TRUE):
+            return Value(data)
+        return self._masked(data, self.codes[column.codes])
+
+    def spread(self, inverse: Any) -> Value:
+        """The answers in rows; ``inverse``: (n,) which answer each row has."""
+        return self._masked(self.data[inverse], self.codes[inverse])
+
+    def _masked(self, data: Any, codes: Codes) -> Value:
+        return Value(data, codes == UNKNOWN, (codes == ERROR) if self._fails else None)
+
+
+def _chosen(column: Choices, row: int) -> Any:
+    code = int(column.codes[row])
+    if code >= 0:
+        return column.values[code]
+    return _ABSENT if code == -1 else _FAILED
+
+
+def _key(value: Any) -> Any:
+    # 1, 1.0 and True are one key of a dict, but not one value of CEL; nor are 0.0 and -0.0.
+    return value if type(value) is str else (type(value), repr(value))
+
+
+def distinct(value: Value, n: int, type_: str) -> Choices:
+    """A computed column of n rows as distinct values, for what columns cannot do.
+
+    Times become texts, which the compiler's program reads back.
+    """
+    data, missing, error = np.broadcast_to(value.data, n), value.missing, value.error
+    # Compared bit by bit, so that 0.0 and -0.0 stay apart.
+    bits = data.view(np.int64) if data.dtype == np.float64 else data
+    first, codes = np.unique(bits, return_index=True, return_inverse=True)[1:]
+    values = data[first].tolist()
+    if type_ in _AS_TEXT:
+        values = [_AS_TEXT[type_](value) for value in values]
+    if missing is not None:
+        codes = np.where(missing, -1, codes)
+    if error is not None:
+        codes = np.where(error, -2, codes)
+    return Choices(codes, tuple(values), missing)

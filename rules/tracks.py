@@ -1,0 +1,150 @@
+"""Tracks: the records of a frame vehicle by vehicle in event-time order, and who is known.
+
+Everything that decides works on ``Tracks``; what came too late to take its place is put apart.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from schemas.frame import Frame, Ints, Longs, Rows
+
+NEVER: Final = int(np.iinfo(np.int64).min)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """The vehicles a key group knows; a vehicle's slot is its place in ``ids`` and never changes.
+
+    ``last_us``: (slots,) int64, event time of the newest record taken in order, ``NEVER`` = none.
+    ``last_fix_us``: (slots,) int64, the same for records that carry a position.
+    """
+
+    ids: tuple[str, ...] = ()
+    last_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    last_fix_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    # Derived from ids. It only ever grows, so versions of one roster share it.
+    _slots: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _roster, (self.ids, self.last_us, self.last_fix_us)
+
+    def admit(self, vehicle_ids: tuple[str, ...]) -> tuple["Roster", Rows]:
+        """The roster that knows all of ``vehicle_ids``, and their slots in the same order."""
+        # An older version of a roster may know less than the index they share.
+        slots = self._slots if len(self._slots) == len(self) else _index(self.ids)
+        new = [name for name in vehicle_ids if name not in slots]
+        roster = self
+        if new:
+            slots.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
+            never = np.full(len(new), NEVER)
+            roster = Roster(
+                self.ids + tuple(new),
+                np.concatenate([self.last_us, never]),
+                np.concatenate([self.last_fix_us, never]),
+                slots,
+            )
+        found = np.fromiter(map(slots.__getitem__, vehicle_ids), np.intp, len(vehicle_ids))
+        return roster, found
+
+
+def _roster(ids: tuple[str, ...], last_us: Longs, last_fix_us: Longs) -> Roster:
+    return Roster(ids, last_us, last_fix_us, _index(ids))
+
+
+def _index(ids: tuple[str, ...]) -> dict[str, int]:
+    return {name: slot for slot, name in enumerate(ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """The records of one key group, each vehicle's in one run of rows in event-time order.
+
+    ``frame``: n rows. ``slot``: (runs,) roster slot of each run's vehicle. ``start``:
+    (runs + 1,) first row of each run, ending with n. ``run``: (n,) run of each row.
+    """
+
+    frame: Frame
+    slot: Rows
+    start: Rows
+    run: Rows
+
+    def vehicle_id(self, run: int) -> str:
+        """The id of the vehicle of a run."""
+        return self.frame.vehicle_ids[int(self.frame.vehicle[self.start[run]])]
+
+    def run_of_slot(self, slots: int) -> Rows:
+        """(slots,) the run of each roster slot, -1 where the vehicle has no row here."""
+        runs = np.full(slots, -1, np.intp)
+        runs[self.slot] = np.arange(len(self.slot))
+        return runs
+
+
+def sort_key(group: Ints, frame: Frame) -> Rows:
+    """(n,) the order that puts rows by key group, then vehicle, then event time (stable).
+
+    ``group``: (len(vehicle_ids),) key group of each vehicle of the frame's id table.
+    """
+    # place[code] = rank of the vehicle in (group, code) order, so that one integer key sorts
+    # rows by group and vehicle; below 65,536 vehicles numpy's stable sort is a radix sort.
+    place = np.empty(len(group), np.intp)
+    place[np.argsort(group, kind="stable")] = np.arange(len(group))
+    key = place[frame.vehicle].astype(np.uint16 if len(group) <= 1 << 16 else np.uint32)
+    if len(frame) < 2 or bool((frame.time_us[1:] >= frame.time_us[:-1]).all()):
+        return np.argsort(key, kind="stable")
+    return np.lexsort((frame.time_us, key))
+
+
+def runs_of(frame: Frame) -> Rows:
+    """(runs + 1,) first row of each run of equal vehicles, ending with n; rows are sorted so."""
+    change = np.flatnonzero(frame.vehicle[1:] != frame.vehicle[:-1]) + 1
+    return np.concatenate([[0], change, [len(frame)]]) if len(frame) else np.zeros(1, np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A frame taken in: ``tracks`` of the rows in order, and the rows that came late.
+
+    ``kept``, ``late``: row positions in the frame, ascending. ``newest_us``: (late,) event time
+    of the newest record that the late row's vehicle had before this frame.
+    """
+
+    tracks: Tracks
+    kept: Rows
+    late: Rows
+    newest_us: Longs
+
+
+def take_in(roster: Roster, frame: Frame) -> tuple[Roster, Intake]:
+    """Take the rows of ``frame`` (sorted by ``sort_key``) into the tracks of the known vehicles.
+
+    A row is late when it is older than what its vehicle had before this frame. Returns the roster
+    moved on to the newest times.
+    """
+    start = runs_of(frame)
+    ids = tuple(map(frame.vehicle_ids.__getitem__, frame.vehicle[start[:-1]].tolist()))
+    roster, slot = roster.admit(ids)
+    run = np.repeat(np.arange(len(slot)), np.diff(start))
+    newest_us = roster.last_us[slot][run]
+    is_late = frame.time_us < newest_us
+    late, kept = np.flatnonzero(is_late), np.flatnonzero(~is_late)
+    if len(late):
+        present, run = np.unique(run[kept], return_inverse=True)
+        frame, slot = frame.take(kept), slot[present]
+        start = runs_of(frame)
+    tracks = Tracks(frame, slot, start, run)
+    return _moved_on(roster, tracks), Intake(tracks, kept, late, newest_us[late])
+
+
+def _moved_on(roster: Roster, tracks: Tracks) -> Roster:
+    last_us = roster.last_us.copy()
+    last_us[tracks.slot] = tracks.frame.time_us[tracks.start[1:] - 1]
+    last_fix_us = roster.last_fix_us.copy()
+    located = np.flatnonzero(~np.isnan(tracks.frame.number("longitude")))
+    # Rows of a run are in time order, so the last assignment to a slot is its newest fix.
+    last_fix_us[tracks.slot[tracks.run[located]]] = tracks.frame.time_us[located]
+    return Roster(roster.ids, last_us, last_fix_us, roster._slots)  # noqa: SLF001 (own class)

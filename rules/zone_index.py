@@ -1,0 +1,230 @@
+"""Which zones hold a position: exact answers, most of them from memory.
+
+Positions far from every edge, which are most, get the answer that the first position of their
+region of cells got by geometry (``rules.zone_cells``); positions near an edge are always tested.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import shapely
+
+from rules.zone_cells import EDGE, ZoneCells
+from rules.zone_geometry import Shapes, zone_shapes
+from schemas.frame import BODIES, Bools, Codes, Floats, Ints, Longs, Rows
+from schemas.zone import Zone
+
+# Preparing a shape takes about 250 bytes a vertex and makes a test 2 (64 vertices) to 1000 times
+# faster: always for shapes of many vertices, for all where all together are few.
+MANY_VERTICES: Final = 256
+FEW_VERTICES_IN_ALL: Final = 200_000
+
+# Sets of zones by number: none, and not known.
+NO_ZONES: Final = 0
+UNKNOWN: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Pairs of a position and a zone that holds it in plan, sorted by row, then zone.
+
+    ``row``: (h,) positions in the columns asked about; ``zone``: (h,) positions in
+    ``ZoneIndex.zones``. ``cell``: (n,) int32 for every row: where two rows have the same cell >= 0,
+    the straight line between them touches no zone's edge; -1 = nothing is known. Cells of different
+    indexes, and of rows without a position, mean nothing.
+    """
+
+    row: Rows
+    zone: Rows
+    cell: Ints
+
+
+class ZoneIndex:
+    """The zones of all bodies, found by position.
+
+    The boundary belongs to the zone. Longitudes 180 and -180 are one meridian; at a pole every
+    longitude is the same point. Raises ``ZoneGeometryError`` where a zone has no valid area. Not
+    for several threads at once: answers are kept for later calls.
+    """
+
+    def __init__(self, zones: Sequence[Zone]) -> None:
+        self.zones = tuple(zones)
+        shapes = zone_shapes(self.zones)
+        body = np.array([BODIES.index(zone.body) for zone in self.zones], np.int8)
+        self._bodies: dict[int, _BodyZones] = {}
+        cells = 0
+        for code in np.unique(body).tolist():
+            members = np.flatnonzero(body == code)
+            self._bodies[code] = _BodyZones(shapes[members], members, cells)
+            cells += len(self._bodies[code].cells.region)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ZoneIndex, (self.zones,)
+
+    def locate(self, body: Codes, longitude: Floats, latitude: Floats) -> Hits:
+        """The zones that hold each position in plan.
+
+        ``body``: (n,) index into ``BODIES``; ``longitude`` in [-180, 180], ``latitude``: (n,) deg.
+        A position with a NaN is in no zone; depth, altitude and time are not asked.
+        """
+        if not len(body):
+            return _NO_HITS
+        codes = [code for code in self._bodies if (body == code).any()]
+        if len(codes) == 1 and (body == codes[0]).all():
+            return self._bodies[codes[0]].locate(longitude, latitude)
+        cell = np.full(len(body), -1, np.int32)
+        rows, zones = [_NO_HITS.row], [_NO_HITS.zone]
+        for code in codes:
+            of_body = np.flatnonzero(body == code)
+            hits = self._bodies[code].locate(longitude[of_body], latitude[of_body])
+            rows.append(of_body[hits.row])
+            zones.append(hits.zone)
+            cell[of_body] = hits.cell
+        row = np.concatenate(rows)
+        order = np.argsort(row, kind="stable")
+        return Hits(row[order], np.concatenate(zones)[order], cell)
+
+
+_NO_HITS: Final = Hits(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.int32))
+
+
+class _BodyZones:
+    """The zones of one body; zones are counted from 0 within the body until ``locate`` returns.
+
+    ``numbers``: (z,) ascending, what ``Hits.zone`` calls each zone; ``first_cell`` keeps cells of
+    different bodies apart.
+    """
+
+    def __init__(self, shapes: Shapes, numbers: Rows, first_cell: int) -> None:
+        # A part is one polygon of a zone: parts of a zone cut at the antimeridian lie far apart.
+        self._parts, self._zone_of_part = shapely.get_parts(shapes, return_index=True)
+        self._tree = shapely.STRtree(self._parts)
+        _prepare(self._parts)
+        self.cells = ZoneCells(_edges(self._parts))
+        self._numbers = numbers
+        self._first_cell = first_cell
+        self._sets = _ZoneSets(len(shapes))
+        # The set of zones of each region of cells; UNKNOWN until a position asks, and of ``EDGE``
+        # for ever.
+        self._set_of = np.full(self.cells.regions, UNKNOWN, np.int32)
+        west, south, east, north = shapely.bounds(shapes).T
+        self._at_pole = {-90.0: np.flatnonzero(south == -90.0), 90.0: np.flatnonzero(north == 90.0)}
+        self._at_seam = bool((west == -180.0).any() or (east == 180.0).any())
+        self._has_special = self._at_seam or any(zones.size for zones in self._at_pole.values())
+
+    def locate(self, longitude: Floats, latitude: Floats) -> Hits:
+        run = self.cells.run(longitude, latitude)
+        if self._has_special:
+            run[_is_special(longitude, latitude)] = EDGE
+        region = self.cells.region[run]
+        sets = self._set_of[region]
+        cell = run
+        if self._first_cell:
+            cell = np.where(run == EDGE, np.int32(-1), run + np.int32(self._first_cell))
+        if not (sets == UNKNOWN).any():
+            row, zone = self._sets.pairs(sets)
+            return Hits(row, self._numbers[zone], cell)
+        # One test for all rows near an edge and for one row of each region not yet known.
+        near = np.flatnonzero(run == EDGE)
+        new = np.flatnonzero((sets == UNKNOWN) & (run != EDGE))
+        new_region, first = np.unique(region[new], return_index=True)
+        tested = np.concatenate((near, new[first]))
+        i, zone_i = self._test(longitude[tested], latitude[tested])
+        if new.size:
+            learned = np.arange(len(near), len(tested))
+            self._set_of[new_region] = self._sets.numbers(i, zone_i, learned)
+            sets = self._set_of[region]
+        row, zone = self._sets.pairs(sets)
+        of_near = slice(np.searchsorted(i, len(near)))
+        row = np.concatenate((row, near[i[of_near]]))
+        order = np.argsort(row, kind="stable")
+        return Hits(row[order], self._numbers[np.concatenate((zone, zone_i[of_near]))[order]], cell)
+
+    def _test(self, longitude: Floats, latitude: Floats) -> tuple[Rows, Rows]:
+        """All pairs (position, zone) by geometry, sorted."""
+        i, zone = self._in_plane(longitude, latitude)
+        if self._has_special:
+            more = [(i, zone)]
+            seam = np.flatnonzero(np.abs(longitude) == 180.0)
+            j, zone_j = self._in_plane(-longitude[seam], latitude[seam])
+            more.append((seam[j], zone_j))
+            for pole, zones in self._at_pole.items():
+                at = np.flatnonzero((latitude == pole) & ~np.isnan(longitude))
+                more.append((np.repeat(at, len(zones)), np.tile(zones, len(at))))
+            i, zone = (np.concatenate(column) for column in zip(*more, strict=True))
+        # Once each: parts of a zone may touch in a point, and both sides of the seam may answer.
+        pair = np.sort(i * len(self._numbers) + zone)
+        i, zone = np.divmod(pair[np.diff(pair, prepend=-1) != 0], len(self._numbers))
+        return i, zone
+
+    def _in_plane(self, longitude: Floats, latitude: Floats) -> tuple[Rows, Rows]:
+        i, part = self._tree.query(shapely.points(longitude, latitude))
+        held = shapely.intersects_xy(self._parts[part], longitude[i], latitude[i])
+        return i[held], self._zone_of_part[part[held]]
+
+
+class _ZoneSets:
+    """The distinct sets of zones met so far: NO_ZONES (0), 1 + z for zone z alone, then others."""
+
+    def __init__(self, zones: int) -> None:
+        # members of set s: _members[_first[s] : _first[s] + _count[s]], ascending.
+        self._zones = zones
+        self._first = np.concatenate(([0], np.arange(zones)))
+        self._count = np.concatenate(([0], np.ones(zones, np.intp)))
+        self._members: Rows = np.arange(zones)
+        self._known: dict[bytes, int] = {}
+
+    def numbers(self, i: Rows, zone: Rows, wanted: Rows) -> Longs:
+        """The numbers of the sets of the ``wanted`` positions in sorted pairs (i, zone)."""
+        begin, end = np.searchsorted(i, wanted), np.searchsorted(i, wanted, side="right")
+        count = end - begin
+        sets = np.zeros(len(wanted), np.int64)
+        one = count == 1
+        sets[one] = zone[begin[one]] + 1
+        # One at a time, but once for each region of cells that several zones hold.
+        for k in np.flatnonzero(count > 1):
+            sets[k] = self._number(zone[begin[k] : end[k]])
+        return sets
+
+    def _number(self, zones: Rows) -> int:
+        key = zones.tobytes()
+        if key not in self._known:
+            self._known[key] = len(self._first)
+            self._first = np.append(self._first, len(self._members))
+            self._count = np.append(self._count, len(zones))
+            self._members = np.concatenate((self._members, zones))
+        return self._known[key]
+
+    def pairs(self, sets: Ints) -> tuple[Rows, Rows]:
+        """All pairs (row, zone) of rows that have the given sets, sorted; UNKNOWN gives none."""
+        held = np.flatnonzero(sets > NO_ZONES)
+        sets = sets[held]
+        if not held.size or sets.max() <= self._zones:
+            return held, sets - np.intp(1)
+        count = self._count[sets]
+        end = np.cumsum(count)
+        within = np.arange(end[-1]) - np.repeat(end - count, count)
+        return np.repeat(held, count), self._members[np.repeat(self._first[sets], count) + within]
+
+
+def _is_special(longitude: Floats, latitude: Floats) -> Bools:
+    """Positions that the plane has twice or more often: on the meridian 180 and at the poles."""
+    special: Bools = (np.abs(longitude) == 180.0) | (np.abs(latitude) == 90.0)
+    return special
+
+
+def _prepare(parts: Shapes) -> None:
+    vertices = shapely.get_num_coordinates(parts)
+    if vertices.sum() > FEW_VERTICES_IN_ALL:
+        parts = parts[vertices >= MANY_VERTICES]
+    shapely.prepare(parts)
+
+
+def _edges(parts: Shapes) -> Floats:
+    """All edges of all rings: (4, m), lon and lat of both ends, deg."""
+    lonlat, ring = shapely.get_coordinates(shapely.get_rings(parts), return_index=True)
+    same = ring[1:] == ring[:-1]
+    lon, lat = lonlat.T
+    return np.stack((lon[:-1][same], lat[:-1][same], lon[1:][same], lat[1:][same]))

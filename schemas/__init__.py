@@ -1,0 +1,1 @@
+"""What is said: the shapes that cross a process border."""

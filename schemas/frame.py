@@ -1,0 +1,205 @@
+"""The frame: a columnar micro-batch of telemetry, the item that moves through every dataflow.
+
+A frame holds n records (1 to about 10,000) of any number of vehicles as numpy columns. Row i of
+every column belongs to record i; rows are in arrival order.
+
+Missing values are explicit and never a number somebody could mean: NaN in a float column, -1 in a
+code column, ``ABSENT_SEQUENCE`` in ``sequence``. NaN cannot come from telemetry (a record with a
+NaN or an infinity is rejected), so NaN always reads "not known", never 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Longs = NDArray[np.int64]
+Ints = NDArray[np.int32]
+Codes = NDArray[np.int8]
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+
+KINDS: Final = ("auv", "glider", "rover", "vessel", "vehicle")
+BODIES: Final = ("earth", "mars", "moon")
+
+NUMBER_FIELDS: Final = (
+    "longitude",
+    "latitude",
+    "depth_m",
+    "altitude_m",
+    "height_above_bottom_m",
+    "speed_mps",
+    "heading_deg",
+    "pitch_deg",
+    "roll_deg",
+    "position_accuracy_m",
+    "battery_pct",
+    "power_generation_w",
+    "power_consumption_w",
+    "temperature_c",
+)
+TEXT_FIELDS: Final = ("status", "mission_id", "source", "message_id")
+
+ABSENT_SEQUENCE: Final = int(np.iinfo(np.int64).min)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A dictionary-encoded text column.
+
+    ``codes``: (n,) int32, index into ``values``, -1 = absent. ``values``: distinct strings; a
+    frame cut from another keeps the whole table, so not every value need occur.
+    """
+
+    codes: Ints
+    values: tuple[str, ...]
+
+    def take(self, rows: Rows | slice) -> "Texts":
+        """The same column cut to ``rows`` (positions in any order, or a slice)."""
+        return Texts(self.codes[rows], self.values)
+
+    def __getitem__(self, row: int) -> str | None:
+        code = int(self.codes[row])
+        return None if code < 0 else self.values[code]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A columnar micro-batch of n telemetry records.
+
+    ``vehicle``: (n,) int32, index into ``vehicle_ids`` (distinct ids; not every one need occur).
+    ``time_us``: (n,) int64, event time, microseconds since 1970-01-01 UTC.
+    ``kind``, ``body``: (n,) int8, index into ``KINDS`` / ``BODIES``.
+    ``numbers``: column name -> (n,) float64, unit as the name says (``longitude`` in
+    [-180, 180), ``latitude``: deg), NaN = absent. A name that is missing is absent in every row.
+    ``sensors``: the same for names of the vehicle's own.
+    ``texts``: column name -> ``Texts``; a name that is missing is absent in every row.
+    ``sequence``: (n,) int64, ``ABSENT_SEQUENCE`` = absent, or None when absent in every row.
+    """
+
+    vehicle_ids: tuple[str, ...]
+    vehicle: Ints
+    time_us: Longs
+    kind: Codes
+    body: Codes
+    numbers: dict[str, Floats] = field(default_factory=dict)
+    sensors: dict[str, Floats] = field(default_factory=dict)
+    texts: dict[str, Texts] = field(default_factory=dict)
+    sequence: Longs | None = None
+
+    def __len__(self) -> int:
+        return len(self.vehicle)
+
+    def number(self, name: str) -> Floats:
+        """The column ``name`` of ``NUMBER_FIELDS``: (n,) float64, NaN where absent."""
+        column = self.numbers.get(name)
+        return column if column is not None else np.full(len(self), np.nan)
+
+    def sensor(self, name: str) -> Floats:
+        """The sensor column ``name``: (n,) float64, NaN where absent."""
+        column = self.sensors.get(name)
+        return column if column is not None else np.full(len(self), np.nan)
+
+    def text(self, name: str) -> Texts:
+        """The column ``name`` of ``TEXT_FIELDS``."""
+        column = self.texts.get(name)
+        return column if column is not None else Texts(np.full(len(self), -1, np.int32), ())
+
+    def take(self, rows: Rows | slice) -> "Frame":
+        """The frame of the given row positions, in their order; the id tables stay whole.
+
+        A slice gives views, no copies.
+        """
+        return replace(
+            self,
+            vehicle=self.vehicle[rows],
+            time_us=self.time_us[rows],
+            kind=self.kind[rows],
+            body=self.body[rows],
+            numbers={name: column[rows] for name, column in self.numbers.items()},
+            sensors={name: column[rows] for name, column in self.sensors.items()},
+            texts={name: column.take(rows) for name, column in self.texts.items()},
+            sequence=None if self.sequence is None else self.sequence[rows],
+        )
+
+    def fix_name(self, row: int) -> str:
+        """What names record ``row`` in a decision record: its message id, else its time."""
+        return self.text("message_id")[row] or rfc3339(int(self.time_us[row]))
+
+    def record(self, row: int) -> dict[str, Any]:
+        """Record ``row`` as a dict of canonical telemetry fields, absent fields left out."""
+        out: dict[str, Any] = {
+            "vehicle_id": self.vehicle_ids[self.vehicle[row]],
+            "timestamp": rfc3339(int(self.time_us[row])),
+            "kind": KINDS[self.kind[row]],
+            "body": BODIES[self.body[row]],
+        }
+        out |= _present(self.numbers, row)
+        out |= {name: text[row] for name, text in self.texts.items() if text.codes[row] >= 0}
+        if self.sequence is not None and self.sequence[row] != ABSENT_SEQUENCE:
+            out["sequence"] = int(self.sequence[row])
+        if sensors := _present(self.sensors, row):
+            out["sensors"] = sensors
+        return out
+
+
+def concat(frames: Sequence[Frame]) -> Frame:
+    """One frame of all rows of ``frames`` (at least one), in order; id tables are merged."""
+    if len(frames) == 1:
+        return frames[0]
+    vehicle = _concat_texts([Texts(f.vehicle, f.vehicle_ids) for f in frames])
+    sequence = None
+    if any(f.sequence is not None for f in frames):
+        absent = [np.full(len(f), ABSENT_SEQUENCE) for f in frames]
+        sequence = np.concatenate(
+            [a if f.sequence is None else f.sequence for f, a in zip(frames, absent, strict=True)]
+        )
+    return Frame(
+        vehicle_ids=vehicle.values,
+        vehicle=vehicle.codes,
+        time_us=np.concatenate([f.time_us for f in frames]),
+        kind=np.concatenate([f.kind for f in frames]),
+        body=np.concatenate([f.body for f in frames]),
+        numbers={
+            name: np.concatenate([f.number(name) for f in frames])
+            for name in dict.fromkeys(name for f in frames for name in f.numbers)
+        },
+        sensors={
+            name: np.concatenate([f.sensor(name) for f in frames])
+            for name in dict.fromkeys(name for f in frames for name in f.sensors)
+        },
+        texts={
+            name: _concat_texts([f.text(name) for f in frames])
+            for name in dict.fromkeys(name for f in frames for name in f.texts)
+        },
+        sequence=sequence,
+    )
+
+
+def rfc3339(time_us: int) -> str:
+    """Microseconds since 1970 as RFC 3339 in UTC with microseconds and ``Z``."""
+    return (EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _present(columns: dict[str, Floats], row: int) -> dict[str, float]:
+    return {name: float(c[row]) for name, c in columns.items() if not np.isnan(c[row])}
+
+
+def _concat_texts(columns: Sequence[Texts]) -> Texts:
+    # Tables equal by identity (frames cut from one frame) need no recoding.
+    first = columns[0].values
+    if all(column.values is first for column in columns):
+        return Texts(np.concatenate([c.codes for c in columns]), first)
+    table: dict[str, int] = {}
+    recoded = []
+    for column in columns:
+        # lookup[code] is the merged code; its last entry serves code -1 (absent).
+        merged = [table.setdefault(value, len(table)) for value in column.values]
+        lookup = np.array([*merged, -1], np.int32)
+        recoded.append(lookup[column.codes])
+    return Texts(np.concatenate(recoded), tuple(table))

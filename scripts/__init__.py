@@ -1,0 +1,1 @@
+"""The `farwatch` command and what developers run."""

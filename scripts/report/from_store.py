@@ -1,0 +1,127 @@
+"""The report of a watch from the SQLite store that it wrote beside its results."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from connectors.contract import SettingsError
+from connectors.readers.stored import StoredFile
+from connectors.sqlite import read_events
+from flows.steps.bookkeeping import TRACKS
+from rules.group import TALLIES
+from schemas.zone import Zone
+from scripts.report.data import Counts, ReportData, Track
+from scripts.report.page import render
+
+REJECTS_SHOWN: Final = 1000
+_OTHERS: Final = {
+    "no_position": "records without a position",
+    "rule_errors": "answers of rules that ended in an error",
+}
+
+
+def read_basemap(path: Path | None) -> dict[str, Any] | None:
+    """The GeoJSON of land or coastlines; raises SettingsError where it cannot be read."""
+    if path is None:
+        return None
+    try:
+        with StoredFile(path) as file:
+            found: dict[str, Any] = json.loads(file.whole())
+    except ValueError as exc:
+        raise SettingsError(f"--basemap `{path}`: {exc}; give a GeoJSON file") from exc
+    return found
+
+
+def write_report(
+    target: Path,
+    store: Path,
+    zones: Sequence[Zone],
+    inputs: Mapping[str, str],
+    basemap: dict[str, Any] | None,
+) -> None:
+    """Write the HTML report of what the watch left in ``store``."""
+    counted = Counter[str]()
+    for tally in _latest_tallies(store):
+        counted.update({k: v for k, v in tally.items() if isinstance(v, int)})
+    rejected = sum(1 for _ in read_events(store, "dead_letters"))
+    data = ReportData(
+        title="farwatch report",
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        inputs=inputs,
+        counts=Counts(
+            records_in=counted["records"] + rejected,
+            rejected=rejected,
+            late=counted["late"],
+            unknown_depth=counted["unknown_depth"],
+            others={label: counted[name] for name, label in _OTHERS.items() if counted[name]},
+        ),
+        zones=zones,
+        tracks=_tracks(store),
+        events=[
+            _cloud_event(row)
+            for table in ("zone_events", "violations")
+            for row in read_events(store, table)
+        ],
+        rejects=[_reject(row) for row in islice(read_events(store, "dead_letters"), REJECTS_SHOWN)],
+        basemap=basemap,
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(render(data), encoding="utf-8")
+
+
+def _latest_tallies(store: Path) -> Iterator[dict[str, Any]]:
+    # A group's counts only grow and their version is the count of records: the highest stands.
+    latest: dict[str, dict[str, Any]] = {}
+    for row in read_events(store, "internal"):
+        known = latest.get(row["event_id"])
+        if row["topic"] == TALLIES and (known is None or known["version"] < row["version"]):
+            latest[row["event_id"]] = row
+    for row in latest.values():
+        yield {k: v for k, v in row["data"].items() if k != "version"}
+
+
+def _tracks(store: Path) -> list[Track]:
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in read_events(store, "internal"):
+        if row["topic"] == TRACKS:
+            found.setdefault((row["vehicle_id"], row["data"]["body"]), []).append(row["data"])
+    return [
+        Track(
+            vehicle_id=vehicle_id,
+            kind=parts[0]["kind"],
+            body=body,
+            time_us=np.concatenate([np.array(part["time_us"], np.int64) for part in parts]),
+            **{
+                name: np.concatenate([np.array(part[name], np.float64) for part in parts])
+                for name in ("longitude", "latitude", "depth_m")
+            },
+        )
+        for (vehicle_id, body), parts in sorted(found.items())
+    ]
+
+
+def _cloud_event(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{row['event_id']}.{row['version']}",
+        "type": row["type"],
+        "subject": row["vehicle_id"],
+        "time": row["time"],
+        "data": row["data"],
+    }
+
+
+def _reject(row: Mapping[str, Any]) -> dict[str, Any]:
+    event = _cloud_event({**row, "data": {}})
+    event["data"] = {
+        "reason": row["reason"],
+        "field": row["field"],
+        "origin": row["origin"],
+        "raw_text": row["raw"].decode(errors="backslashreplace"),
+    }
+    return event

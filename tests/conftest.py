@@ -1,0 +1,38 @@
+"""Fixtures that every test may use."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.outside import DATA, MISSING
+
+
+@pytest.fixture
+def outside_data() -> Path:
+    """The folder of outside data sets; the test is skipped where it is absent."""
+    if DATA is None:
+        pytest.skip(MISSING)
+    return DATA
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="takes minutes: run with --slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def unused_tcp_ports() -> tuple[int, int]:
+    """Two ports of the loopback address that nothing listens on."""
+    with socket.socket() as a, socket.socket() as b:
+        a.bind(("127.0.0.1", 0))
+        b.bind(("127.0.0.1", 0))
+        return a.getsockname()[1], b.getsockname()[1]

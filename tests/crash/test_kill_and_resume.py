@@ -1,0 +1,132 @@
+"""kill -9 at random moments, resume, and the results are those of a run without kills."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.watching import (
+    ROOT,
+    command,
+    environment,
+    rows,
+    run,
+    telemetry,
+    told,
+    write_inputs,
+)
+
+RECORDS = 24_000
+# Slow enough for many kills: at most this many records an epoch of a twentieth of a second.
+PACE = {"epoch_s": 0.05, "epoch_rows": 150, "frame_rows": 150}
+# The engine's own command line knows epochs of whole seconds only.
+SLOW_EPOCHS = {"epoch_rows": 1000, "frame_rows": 150}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    write_inputs(folder, telemetry(RECORDS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    done = run(command("watch", "--quiet"), environment(inputs, out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def size(out: Path) -> int:
+    return sum(path.stat().st_size for path in (out / "topics").glob("*.ndjson"))
+
+
+def kill_until_done(processes, out: Path, rng: random.Random, at_least: int, longest_s: float):
+    """Start, kill at a random moment after the first new result, until a run ends by itself."""
+    kills = 0
+    while True:
+        running = processes()
+        before, deadline = size(out), time.monotonic() + 60
+        while (
+            size(out) == before
+            and all(p.poll() is None for p in running)
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.005)  # noqa: TID251 (a test that waits for another process)
+        moment = time.monotonic() + rng.uniform(0, longest_s if kills < at_least else 600)
+        while time.monotonic() < moment and any(p.poll() is None for p in running):
+            time.sleep(0.005)  # noqa: TID251 (the same)
+        if all(p.poll() == 0 for p in running):
+            return kills
+        for process in running:
+            process.send_signal(signal.SIGKILL)
+        # One of two may have died of the other's death before it was killed.
+        assert {p.wait() for p in running} & {-signal.SIGKILL}, (out / "log").read_text()
+        kills += 1
+
+
+def popen(words: list[str], env: dict[str, str], out: Path) -> subprocess.Popen:
+    with (out / "log").open("a") as log:
+        return subprocess.Popen(words, env=env, cwd=ROOT, stderr=log)
+
+
+@pytest.mark.parametrize(
+    "kills", [20, pytest.param(200, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+)
+def test_results_after_kills_are_those_of_an_undisturbed_run(inputs, undisturbed, tmp_path, kills):
+    rng = random.Random(kills)
+    env = environment(inputs, tmp_path, recovery=tmp_path / "recovery", **PACE)
+
+    def start():
+        return [popen(command("watch", "--quiet"), env, tmp_path)]
+
+    done = kill_until_done(start, tmp_path, rng, kills, longest_s=8.0 / kills)
+    assert done >= kills
+    assert told(tmp_path) == told(undisturbed)
+    assert rows(tmp_path) == rows(undisturbed)
+
+
+@pytest.mark.parametrize(
+    "kills", [0, 5, pytest.param(100, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+)
+def test_two_processes_tell_what_one_tells(tmp_path, kills, unused_tcp_ports):
+    rng = random.Random(kills)
+    inputs = tmp_path / "inputs"
+    write_inputs(inputs, [])
+    for part in range(2):
+        lines = telemetry(RECORDS // 2, vehicles=10, seed=part, name=f"fleet{part}")
+        (inputs / f"telemetry-{part}.ndjson").write_text("\n".join(lines) + "\n")
+    (inputs / "telemetry.ndjson").unlink()
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run(command("watch", "--quiet"), environment(inputs, one)).returncode == 0
+    (two / "recovery").mkdir(parents=True)
+    made = run(
+        [sys.executable, "-m", "bytewax.recovery", f"{two}/recovery", "2"], environment(inputs, two)
+    )
+    assert made.returncode == 0, made.stderr
+    env = environment(inputs, two, **(SLOW_EPOCHS if kills else {}))
+    addresses = ";".join(f"127.0.0.1:{port}" for port in unused_tcp_ports)
+
+    def start():
+        return [
+            popen(
+                [
+                    *(sys.executable, "-m", "bytewax.run", "flows.watch:flow"),
+                    *("-i", str(process), "-a", addresses),
+                    *("-r", f"{two}/recovery", "-s", "1", "-b", "0"),
+                ],
+                env,
+                two,
+            )
+            for process in range(2)
+        ]
+
+    done = kill_until_done(start, two, rng, kills, longest_s=3.0)
+    assert done >= kills
+    assert told(two) == told(one)
+    assert rows(two) == rows(one)

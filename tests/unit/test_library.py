@@ -1,0 +1,134 @@
+"""The shipped zones and rules: well formed, sourced, and true to the published areas."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import shapely
+import yaml
+from shapely.geometry import Polygon, shape
+
+from rules.rulesets import load_rules
+from schemas.zone import load_zones
+
+LIBRARY = Path(__file__).resolve().parents[2] / "rules" / "library"
+ZONE_FILES = ("ccz.geojson", "jezero.geojson")
+RULE_FILES = ("ccz.yaml", "jezero.yaml")
+RULE_KEYS = {
+    "id",
+    "when",
+    "for",
+    "severity",
+    "scope",
+    "message",
+    "source",
+    "effective_from",
+    "mode",
+}
+SHAPES = "isa-mining-areas/isa_claims_2018_nodules_apei_pacific_crust"
+
+
+def features(name: str) -> list[dict]:
+    return json.loads((LIBRARY / name).read_bytes())["features"]
+
+
+def rules(name: str) -> list[dict]:
+    return yaml.safe_load((LIBRARY / name).read_bytes())
+
+
+def test_ids_are_unique_across_all_files() -> None:
+    zone_ids = [feature["id"] for name in ZONE_FILES for feature in features(name)]
+    rule_ids = [rule["id"] for name in RULE_FILES for rule in rules(name)]
+    assert len(zone_ids) == len(set(zone_ids))
+    assert len(rule_ids) == len(set(rule_ids))
+
+
+@pytest.mark.parametrize("name", ZONE_FILES)
+def test_each_zone_names_its_source_and_is_a_valid_polygon_wound_as_rfc_7946_says(
+    name: str,
+) -> None:
+    for feature in features(name):
+        polygon = shape(feature["geometry"])
+        assert feature["properties"]["source"].strip(), feature["id"]
+        assert polygon.is_valid, feature["id"]
+        assert polygon.exterior.is_ccw, feature["id"]
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_each_rule_names_its_source_and_uses_known_keys(name: str) -> None:
+    for rule in rules(name):
+        assert rule["source"].strip(), rule["id"]
+        assert set(rule) <= RULE_KEYS, rule["id"]
+
+
+def test_rules_of_every_sort_are_there() -> None:
+    every = [rule for name in RULE_FILES for rule in rules(name)]
+    assert {rule["severity"] for rule in every} == {"warning", "critical"}
+    assert any("for" in rule for rule in every)
+    assert any(rule.get("mode") == "shadow" for rule in every)
+
+
+def test_a_rule_scoped_to_a_kind_of_zone_finds_such_a_zone() -> None:
+    kinds = {feature["properties"]["kind"] for name in ZONE_FILES for feature in features(name)}
+    scoped = [rule for name in RULE_FILES for rule in rules(name) if "zones" in rule["scope"]]
+    assert scoped
+    for rule in scoped:
+        assert set(rule["scope"]["zones"]["kind"]) <= kinds, rule["id"]
+
+
+@pytest.mark.parametrize("name", ZONE_FILES)
+def test_the_zone_loader_takes_the_file(name: str) -> None:
+    zones = load_zones((LIBRARY / name).read_bytes(), name)
+    assert [zone.id for zone in zones] == [feature["id"] for feature in features(name)]
+
+
+@pytest.mark.parametrize("name", RULE_FILES)
+def test_the_rule_loader_takes_the_file(name: str) -> None:
+    loaded = load_rules((LIBRARY / name).read_bytes(), name)
+    assert [each.rule.id for each in loaded.rules] == [rule["id"] for rule in rules(name)]
+
+
+def areas(folder: Path, area_type: str) -> list[Polygon]:
+    """Polygons of one type in the ESRI shapefile, each part a polygon of its own."""
+    table = (folder / f"{SHAPES}.dbf").read_bytes()
+    count, header_length, row_length = struct.unpack_from("<IHH", table, 4)
+    first = [header_length + row * row_length + 1 for row in range(count)]
+    types = [table[at : at + 80].decode().strip() for at in first]  # area_type is the first field
+
+    data = (folder / f"{SHAPES}.shp").read_bytes()
+    polygons, offset = [], 100
+    for row in range(count):
+        (words,) = struct.unpack_from(">I", data, offset + 4)
+        content, offset = offset + 8, offset + 8 + 2 * words
+        if types[row] != area_type:
+            continue
+        parts, points = struct.unpack_from("<ii", data, content + 36)
+        starts = struct.unpack_from(f"<{parts}i", data, content + 44)
+        numbers = struct.unpack_from(f"<{2 * points}d", data, content + 44 + 4 * parts)
+        corners = list(zip(numbers[::2], numbers[1::2], strict=True))
+        for start, end in zip(starts, (*starts[1:], points), strict=True):
+            polygons.append(Polygon(corners[start:end]))
+    return polygons
+
+
+def test_the_nine_apeis_cover_the_authoritys_shapes(outside_data: Path) -> None:
+    published = areas(outside_data, "apei")
+    ours = [shape(f["geometry"]) for f in features("ccz.geojson") if f["id"].startswith("apei-")]
+    assert len(ours) == len(published) == 9
+    for area in ours:
+        alike = [p for p in published if area.intersection(p).area > 0.99 * area.union(p).area]
+        assert len(alike) == 1
+
+
+def test_each_contract_area_is_one_of_the_authoritys_shapes(outside_data: Path) -> None:
+    published = shapely.STRtree(areas(outside_data, "claim"))
+    contracts = [f for f in features("ccz.geojson") if f["properties"]["kind"] == "contract"]
+    assert len(contracts) == 10
+    for feature in contracts:
+        area = shape(feature["geometry"])
+        near = published.geometries[published.query(area)]
+        assert max(shapely.area(shapely.intersection(near, area))) == pytest.approx(
+            area.area, rel=0.002
+        ), feature["id"]
+        assert any(area.hausdorff_distance(p) < 0.002 for p in near), feature["id"]
