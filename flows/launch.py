@@ -1,11 +1,13 @@
 """The launcher: a recovery folder that fits, sub-second epochs, errors of one line."""
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Final
 
 from bytewax.dataflow import Dataflow
@@ -31,7 +33,7 @@ def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) 
         SettingsError: the set-up cannot work.
         FlowError: a far side failed, or the dead-letter limit stopped the flow.
     """
-    with _translated():
+    with _engine_silenced(), _translated():
         cli_main(
             flow,
             workers_per_process=1,
@@ -91,6 +93,30 @@ def _claim(folder: Path, belongs: dict[str, object]) -> None:
         init_db_dir(new, 1)
         Path(new, MARKER).write_text(json.dumps(belongs, indent=1))
         new.rename(folder)
+
+
+@contextmanager
+def _engine_silenced() -> Iterator[None]:
+    """Keep back what the engine writes to standard error when a step raises.
+
+    It prints a panic of its own before the exception reaches us. An error we know is told in one
+    line instead; with one we do not know, what it wrote is shown.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except (SettingsError, FlowError, KeyboardInterrupt):
+            raise
+        except BaseException:
+            kept.seek(0)
+            os.write(terminal, kept.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 @contextmanager

@@ -56,19 +56,20 @@ def comply(
     run_vehicle = enriched.frame.vehicle[start[:-1]].tolist()
     roster, slot = state.roster.admit(tuple(enriched.frame.vehicle_ids[c] for c in run_vehicle))
     tracks = Tracks(enriched.frame, slot, start, np.repeat(np.arange(len(slot)), np.diff(start)))
+    stays = _stays(zones, tracks, enriched.stays)
     conditions, events = compliance.follow(
         registry.book,
         state.conditions,
         tracks,
-        registry.book.judge(enriched.frame),
-        _stays(zones, tracks, enriched.stays),
+        registry.book.judge_records(enriched.frame),
+        stays,
+        compliance.judge_stays(registry.book, tracks, stays),
     )
     late = late_events(
         registry,
         enriched.late,
         np.array(enriched.newest_us, np.int64),
         _presence(zones, enriched.late_zones),
-        registry.book.judge(enriched.late),
     )
     deliveries = [Delivery(COMPLIANCE_VIOLATIONS, event) for event in events]
     deliveries += [Delivery(LATE_TELEMETRY, event) for event in late]

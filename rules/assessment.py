@@ -15,15 +15,18 @@ from schemas.frame import Frame, Ints, Rows, Texts
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A key group's records with the presence and the verdicts on their rows.
+    """A key group's records with their presence and the verdicts on them.
 
-    ``key``: the group's key in the dataflow; rows sorted by ``sort_key``.
+    ``key``: the group's key in the dataflow; rows sorted by ``sort_key``. ``on_records``: of the
+    rules on the record alone, on the rows; ``on_presence``: of those on stays, on the pairs of
+    ``presence``.
     """
 
     key: str
     frame: Frame
     presence: Presence
-    verdicts: Verdicts
+    on_records: Verdicts
+    on_presence: Verdicts
 
 
 class KeyGroups:
@@ -53,26 +56,26 @@ class KeyGroups:
 def assess(registry: Registry, groups: KeyGroups, frame: Frame) -> Iterator[Assessment]:
     """Judge a frame without state and cut it by key group, in group order.
 
-    Containment and rules on the record alone run once over the whole frame, where a pass is
-    cheapest; the parts are views of one sorted copy.
+    Containment and rules run once over the whole frame, where a pass is cheapest; the parts are
+    views of one sorted copy.
     """
-    presence, verdicts = registry.fences.presence(frame), registry.book.judge(frame)
     group = groups.of_table(frame)
-    order = sort_key(group, frame)
-    place = np.empty(len(order), np.intp)
-    place[order] = np.arange(len(order))
-    frame, verdicts, presence = frame.take(order), verdicts.take(order), presence.take(place)
+    frame = frame.take(sort_key(group, frame))
+    presence = registry.fences.presence(frame)
+    on_records = registry.book.judge_records(frame)
+    on_presence = registry.book.judge_stays(frame, presence.row, presence.zone)
     group_of_row = group[frame.vehicle]
     present = np.unique(group_of_row)
-    start = np.searchsorted(group_of_row, present)
-    stop = np.append(start[1:], len(frame))
-    for g, a, b in zip(present.tolist(), start.tolist(), stop.tolist(), strict=True):
-        part = slice(a, b)
+    start = np.append(np.searchsorted(group_of_row, present), len(frame))
+    pair = np.searchsorted(presence.row, start)
+    for i, g in enumerate(present.tolist()):
+        rows, pairs = slice(start[i], start[i + 1]), slice(pair[i], pair[i + 1])
         yield Assessment(
             groups.key(g),
-            _compact(frame.take(part), group, g),
-            presence.between(a, b),
-            verdicts.take(part),
+            _compact(frame.take(rows), group, g),
+            presence.part(pairs, start[i]),
+            on_records.take(rows),
+            on_presence.take(pairs),
         )
 
 

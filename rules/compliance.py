@@ -79,47 +79,82 @@ class _Entries:
     certain: Bools
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdicts already known for pairs of a row and a zone: (m,) each, sorted by row, then zone."""
+
+    row: Rows
+    zone: Rows
+    verdicts: Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class StayVerdicts:
+    """Verdicts of the rules on stays: pairs of a row and a stay, (m,) each, with their zones."""
+
+    row: Rows
+    visit: Rows
+    zone: Rows
+    verdicts: Verdicts
+
+
+def judge_stays(
+    book: RuleBook, tracks: Tracks, stays: Stays, known: Judged | None = None
+) -> StayVerdicts:
+    """Judge the rules on stays for every row of every stay; ``known`` saves doing it twice."""
+    row, visit = stays.pairs()
+    zone = stays.visits.zone[visit]
+    if known is None:
+        return StayVerdicts(row, visit, zone, book.judge_stays(tracks.frame, row, zone))
+    zones = len(book.fences.zones)
+    asked, have = row * zones + zone, known.row * zones + known.zone
+    place = np.searchsorted(have, asked)
+    found = place < len(have)
+    found[found] = have[place[found]] == asked[found]
+    if not found.all():
+        # Rows of a stay without a position of their own: few, judged here.
+        return StayVerdicts(row, visit, zone, book.judge_stays(tracks.frame, row, zone))
+    return StayVerdicts(row, visit, zone, known.verdicts.take(place))
+
+
 def follow(
-    book: RuleBook, open_conditions: Conditions, tracks: Tracks, verdicts: Verdicts, stays: Stays
+    book: RuleBook,
+    open_conditions: Conditions,
+    tracks: Tracks,
+    on_records: Verdicts,
+    stays: Stays,
+    on_stays: StayVerdicts,
 ) -> tuple[Conditions, list[Event]]:
     """Follow conditions along the tracks; returns what holds now and the alarms' events.
 
-    ``verdicts``: on the tracks' rows, for the rules on the record alone. An alarm is raised at the
-    first record at which its condition is true and has held for the rule's ``for``; it is cleared
-    at the first record at which the condition does not hold or the vehicle has left the zone.
+    ``on_records``: verdicts on the tracks' rows of the rules on the record alone. An alarm is
+    raised at the first record at which its condition is true and has held for the rule's ``for``;
+    it is cleared at the first record at which the condition does not hold or the vehicle has left
+    the zone.
     """
-    row_of_pair, visit_of_pair = stays.pairs()
-    zone_of_pair = stays.visits.zone[visit_of_pair]
     slots = int(max(tracks.slot.max(initial=-1), open_conditions.slot.max(initial=-1))) + 1
     run_of_condition = tracks.run_of_slot(slots)[open_conditions.slot]
     touched = np.flatnonzero(run_of_condition >= 0)
     known, known_run = open_conditions.take(touched), run_of_condition[touched]
-    on_stays = book.judge_stays(tracks.frame, row_of_pair, zone_of_pair)
-    if not len(known) and not len(verdicts.rule) and not len(on_stays.rule):
+    if not len(known) and not len(on_records.rule) and not len(on_stays.verdicts.rule):
         return open_conditions, []
-    entries = _join(
-        _on_records(verdicts, known, known_run, tracks),
-        _on_stays(on_stays, row_of_pair, zone_of_pair, visit_of_pair),
-    )
+    entries = _join(_on_records(on_records, known, known_run, tracks), _on_stays(on_stays))
     key = _Key(len(tracks.slot), len(book.fences.zones))
     run = tracks.run[entries.row]
     rows_of_run = np.diff(tracks.start)
+    known_subject = key.of(known.rule, known_run, known.zone)
     found = spans(
         subject=key.of(entries.rule, run, entries.zone),
         rank=entries.row - tracks.start[run],
         certain=entries.certain,
-        open_subject=key.of(known.rule, known_run, known.zone),
+        open_subject=known_subject,
         length=rows_of_run[run],
         of_open=rows_of_run[known_run],
     )
-    by_subject = np.argsort(key.of(known.rule, known_run, known.zone), kind="stable")
-    now = _conditions(found, key, tracks, stays, known.take(by_subject), entries)
-    due = _due(book, now, tracks, entries, found)
-    events = _raised(book, now, tracks, key.split(found.subject)[1], due)
-    over = np.flatnonzero(found.ended & (now.alarm_id != ""))
-    row = tracks.start[key.split(found.subject[over])[1]] + found.last[over] + 1
-    inside = row_of_pair * len(book.fences.zones) + zone_of_pair
-    events += _cleared(book, now, tracks, over, row, inside)
+    known = known.take(np.argsort(known_subject, kind="stable"))
+    now = _conditions(found, key, tracks, stays, known, entries)
+    events = _raised(book, now, tracks, _due(book, now, tracks, entries, found))
+    events += _cleared(book, now, tracks, _rows_after(found, key, tracks), on_stays)
     events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
     kept = open_conditions.take(np.flatnonzero(run_of_condition < 0))
     return kept.plus(now.take(np.flatnonzero(~found.ended))), events
@@ -166,10 +201,15 @@ def _on_records(verdicts: Verdicts, known: Conditions, known_run: Rows, tracks: 
     )
 
 
-def _on_stays(verdicts: Verdicts, row: Rows, zone: Rows, visit: Rows) -> _Entries:
-    place, pair = np.nonzero(verdicts.code)
+def _on_stays(judged: StayVerdicts) -> _Entries:
+    code = judged.verdicts.code
+    place, pair = np.nonzero(code)
     return _Entries(
-        verdicts.rule[place], row[pair], zone[pair], visit[pair], verdicts.code[place, pair] == TRUE
+        rule=judged.verdicts.rule[place],
+        row=judged.row[pair],
+        zone=judged.zone[pair],
+        visit=judged.visit[pair],
+        certain=code[place, pair] == TRUE,
     )
 
 
@@ -230,13 +270,15 @@ def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
     return identity("alarm", book.rules[now.rule[i]].rule.id, vehicle_id, zone_id, occasion)
 
 
-def _raised(book: RuleBook, now: Conditions, tracks: Tracks, run: Rows, due: Rows) -> list[Event]:
+def _raised(book: RuleBook, now: Conditions, tracks: Tracks, due: Rows) -> list[Event]:
     """Raise the alarms that are due and not raised yet; gives them their id in ``now``."""
     which = np.flatnonzero((now.alarm_id == "") & (due < _LATER))
+    if not len(which):
+        return []
     lookup = _Lookup(book, tracks, due[which], now.zone[which])
     events = []
     for place, i in enumerate(which.tolist()):
-        now.alarm_id[i] = _alarm_id(book, now, i, tracks.vehicle_id(int(run[i])))
+        now.alarm_id[i] = _alarm_id(book, now, i, lookup.vehicle_id(place))
         event = _event(ALARM_RAISED, now, i, lookup, place)
         event.data["state"] = "unacknowledged"
         event.data["message"] = lookup.message(now.rule[i], place)
@@ -244,12 +286,22 @@ def _raised(book: RuleBook, now: Conditions, tracks: Tracks, run: Rows, due: Row
     return events
 
 
+def _rows_after(found: Spans, key: _Key, tracks: Tracks) -> Rows:
+    """(spans,) the row that ends each span, -1 where it goes on."""
+    _, run, _ = key.split(found.subject)
+    return np.where(found.ended, tracks.start[run] + found.last + 1, -1)
+
+
 def _cleared(
-    book: RuleBook, now: Conditions, tracks: Tracks, which: Rows, row: Rows, inside: Longs
+    book: RuleBook, now: Conditions, tracks: Tracks, after: Rows, on_stays: StayVerdicts
 ) -> list[Event]:
-    """Clear the alarms ``which`` at ``row``; ``inside``: the (row, zone) keys of all stays."""
+    """Clear the alarms whose span has ended, at the row ``after`` it."""
+    which = np.flatnonzero((after >= 0) & (now.alarm_id != ""))
+    if not len(which):
+        return []
+    zones, row = len(book.fences.zones), after[which]
+    still_in = np.isin(row * zones + now.zone[which], on_stays.row * zones + on_stays.zone)
     lookup = _Lookup(book, tracks, row, now.zone[which])
-    still_in = np.isin(row * len(book.fences.zones) + now.zone[which], inside)
     events = []
     for place, i in enumerate(which.tolist()):
         left = now.zone[i] != NO_ZONE and not still_in[place]
@@ -280,6 +332,11 @@ class _Lookup:
             return self.stays, self.place[place]
         return self.records, place
 
+    def vehicle_id(self, place: int) -> str:
+        """The vehicle at a row."""
+        frame = self.tracks.frame
+        return frame.vehicle_ids[int(frame.vehicle[self.row[place]])]
+
     def message(self, rule: int, place: int) -> str:
         """The rule's message at a row."""
         return self.book.rules[rule].render(*self.at(place))
@@ -301,7 +358,7 @@ def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> E
     return Event(
         type=kind,
         event_id=identity(kind, now.alarm_id[i], int(now.since_us[i])),
-        vehicle_id=frame.vehicle_ids[int(frame.vehicle[row])],
+        vehicle_id=lookup.vehicle_id(place),
         time_us=time_us,
         data={
             "alarm_id": now.alarm_id[i],

@@ -28,11 +28,9 @@ class Presence:
     zone: Rows
     certain: Bools
 
-    def take(self, place: Rows) -> "Presence":
-        """The same pairs where row i has become row ``place[i]``, sorted by row again."""
-        row = place[self.row]
-        order = np.argsort(row, kind="stable")
-        return Presence(row[order], self.zone[order], self.certain[order])
+    def rows_unknown(self) -> int:
+        """How many rows may be in a zone but nobody can tell."""
+        return 0 if self.certain.all() else len(np.unique(self.row[~self.certain]))
 
     def among(self, rows: Rows) -> "Presence":
         """The pairs of ``rows`` (ascending), rows counted within them."""
@@ -44,10 +42,9 @@ class Presence:
         )
         return Presence(place[held], self.zone[held], self.certain[held])
 
-    def between(self, start: int, stop: int) -> "Presence":
-        """The pairs of rows ``start`` to ``stop``, rows counted from ``start``."""
-        a, b = np.searchsorted(self.row, [start, stop])
-        return Presence(self.row[a:b] - start, self.zone[a:b], self.certain[a:b])
+    def part(self, pairs: slice, first_row: int) -> "Presence":
+        """The pairs of a stretch of rows, rows counted from ``first_row``."""
+        return Presence(self.row[pairs] - first_row, self.zone[pairs], self.certain[pairs])
 
 
 class Fences:

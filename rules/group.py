@@ -71,12 +71,14 @@ def advance(
 ) -> tuple[GroupState, list[Delivery]]:
     """Take in one assessed frame: the state after it and what there is to tell, in order."""
     fences, fenced, zone_events = fence(registry, state.fence, seen)
+    on_records, on_stays = _verdicts(registry, seen, fenced)
     conditions, alarm_events = compliance.follow(
         registry.book,
         state.conditions,
         fenced.intake.tracks,
-        _of_rows(seen.verdicts, fenced.intake),
+        on_records,
         fenced.stays,
+        on_stays,
     )
     pending, alerts = alarms.route(
         state.pending, alarm_events, newest_us(seen.frame), policy.warning_batch_us
@@ -116,7 +118,6 @@ def _late(registry: Registry, seen: Assessment, fenced: Fenced) -> list[Event]:
         seen.frame.take(rows),
         fenced.intake.newest_us,
         seen.presence.among(rows),
-        seen.verdicts.take(rows),
     )
 
 
@@ -125,8 +126,16 @@ def newest_us(frame: Frame) -> int:
     return int(frame.time_us.max(initial=0))
 
 
-def _of_rows(verdicts: Verdicts, intake: Intake) -> Verdicts:
-    return verdicts.take(intake.kept) if len(intake.late) else verdicts
+def _verdicts(
+    registry: Registry, seen: Assessment, fenced: Fenced
+) -> tuple[Verdicts, compliance.StayVerdicts]:
+    """The verdicts on the rows in order and on their stays."""
+    intake, stays = fenced.intake, fenced.stays
+    if len(intake.late):
+        on_stays = compliance.judge_stays(registry.book, intake.tracks, stays)
+        return seen.on_records.take(intake.kept), on_stays
+    judged = compliance.Judged(seen.presence.row, seen.presence.zone, seen.on_presence)
+    return seen.on_records, compliance.judge_stays(registry.book, intake.tracks, stays, judged)
 
 
 def _tallies(state: GroupState) -> list[Delivery]:
@@ -144,12 +153,11 @@ def _tallies(state: GroupState) -> list[Delivery]:
 
 
 def _count(before: Mapping[str, int], seen: Assessment, fenced: Fenced) -> dict[str, int]:
-    unknown = seen.presence.row[~seen.presence.certain]
     found = {
         "records": len(seen.frame),
         "late": len(fenced.intake.late),
-        "no_position": int(np.isnan(seen.frame.number("longitude")).sum()),
-        "unknown_depth": len(np.unique(unknown)),
-        "rule_errors": int((seen.verdicts.code == ERROR).sum()),
+        "no_position": int(np.count_nonzero(np.isnan(seen.frame.number("longitude")))),
+        "unknown_depth": seen.presence.rows_unknown(),
+        "rule_errors": int(np.count_nonzero(seen.on_records.code == ERROR)),
     }
     return {name: before.get(name, 0) + count for name, count in found.items()}

@@ -6,27 +6,27 @@ import numpy as np
 from rules.expressions import TRUE
 from rules.geofence import Presence
 from rules.registry import Registry
-from rules.rulebook import Verdicts
 from schemas.event import TELEMETRY_LATE, Event, identity
 from schemas.frame import Frame, Longs, rfc3339
 
 
 def late_events(
-    registry: Registry, frame: Frame, newest_us: Longs, presence: Presence, verdicts: Verdicts
+    registry: Registry, frame: Frame, newest_us: Longs, presence: Presence
 ) -> list[Event]:
     """One event a late record: the zones that certainly hold it, the rules that hold for it.
 
     ``frame``: n late records; ``newest_us``: (n,) event time of the newest record its vehicle had;
-    ``presence``, ``verdicts``: on these rows. A rule with ``for`` counts as soon as its condition
-    is true: one record alone has no duration.
+    ``presence``: on these rows. A rule with ``for`` counts as soon as its condition is true: one
+    record alone has no duration.
     """
     row, zone = presence.row[presence.certain], presence.zone[presence.certain]
     zones: list[list[str]] = [[] for _ in range(len(frame))]
     for r, z in zip(row.tolist(), zone.tolist(), strict=True):
         zones[r].append(registry.fences.zones[z].id)
+    on_records = registry.book.judge_records(frame)
     on_stays = registry.book.judge_stays(frame, row, zone)
     rules: list[set[str]] = [set() for _ in range(len(frame))]
-    for judged, rows in ((verdicts, np.arange(len(frame))), (on_stays, row)):
+    for judged, rows in ((on_records, np.arange(len(frame))), (on_stays, row)):
         for place, at in zip(*np.nonzero(judged.code == TRUE), strict=True):
             rules[rows[at]].add(registry.book.rules[judged.rule[place]].rule.id)
     return [

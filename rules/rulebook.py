@@ -49,7 +49,7 @@ class RuleBook:
             if rule.uses_zone:
                 self._on_stays.setdefault(self._scopes[i].zones.tobytes(), []).append(i)
 
-    def judge(self, frame: Frame) -> Verdicts:
+    def judge_records(self, frame: Frame) -> Verdicts:
         """Judge the rules on the record alone; rows in any order."""
         columns = Columns.of_records(frame)
         codes = {

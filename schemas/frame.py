@@ -46,6 +46,7 @@ TEXT_FIELDS: Final = ("status", "mission_id", "source", "message_id")
 
 ABSENT_SEQUENCE: Final = int(np.iinfo(np.int64).min)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH: Final = EPOCH.replace(tzinfo=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def concat(frames: Sequence[Frame]) -> Frame:
 
 def rfc3339(time_us: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC with microseconds and ``Z``."""
-    return (EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (_NAIVE_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds") + "Z"
 
 
 def _present(columns: dict[str, Floats], row: int) -> dict[str, float]:

@@ -117,6 +117,16 @@ def demo(
     run_demo(out, data, basemap)
 
 
+@app.command("bench", context_settings={"ignore_unknown_options": True}, add_help_option=False)
+def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Measure the watch against the per-message way; `farwatch bench --help` tells more."""
+    from scripts.benchmark import main as measure  # noqa: PLC0415
+
+    command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    command.command()(measure)
+    command(words or [], prog_name="farwatch bench")
+
+
 @zones_app.command("check")
 @_exits
 def check_zones(file: Annotated[Path, typer.Argument(help="GeoJSON file of zones.")]) -> None:

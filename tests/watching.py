@@ -129,10 +129,15 @@ def run(words: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedPro
 
 
 def told(out: Path) -> dict[tuple[str, str], dict]:
-    """(topic, CloudEvents id) -> event, of all result topics; every line is one whole event."""
+    """What a watch told into ``out``, as ``read_topics`` gives it."""
+    return read_topics(out / "topics")
+
+
+def read_topics(folder: Path, topics: Sequence[str] = RESULT_TOPICS) -> dict[tuple[str, str], dict]:
+    """(topic, CloudEvents id) -> event, of the topics; every line is one whole event."""
     found = {}
-    for topic in RESULT_TOPICS:
-        for line in (out / "topics" / f"{topic}.ndjson").read_text().splitlines():
+    for topic in topics:
+        for line in (folder / f"{topic}.ndjson").read_text().splitlines():
             event = json.loads(line)
             assert (topic, event["id"]) not in found, f"told twice on {topic}: {event['id']}"
             found[topic, event["id"]] = event

@@ -17,16 +17,16 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from schemas.zone import load_zones
-from scripts.bench import main, per_message
-from scripts.bench.answers import difference, read_answers
-from scripts.bench.areas import draw_rules, draw_zones, memberships, region_side_m, shares
-from scripts.bench.command import plan
-from scripts.bench.fleet import DEG_PER_M, simulate
-from scripts.bench.generate import Inputs, Size, make_inputs
-from scripts.bench.launcher import main as launch
-from scripts.bench.matrix import ALL, QUICK, QUICK_RECORDS, Row
-from scripts.bench.measure import Figures, RunFailedError, Usage, combined, run_program
-from scripts.bench.table import Agreement, Outcome
+from scripts.benchmark import main, per_message
+from scripts.benchmark.answers import difference, read_answers
+from scripts.benchmark.areas import draw_rules, draw_zones, memberships, region_side_m, shares
+from scripts.benchmark.command import plan
+from scripts.benchmark.fleet import DEG_PER_M, simulate
+from scripts.benchmark.generate import Inputs, Size, make_inputs
+from scripts.benchmark.launcher import main as launch
+from scripts.benchmark.matrix import ALL, QUICK, QUICK_RECORDS, Row
+from scripts.benchmark.measure import Figures, RunFailedError, Usage, combined, run_program
+from scripts.benchmark.table import Agreement, Outcome
 
 SMALL = Size(vehicles=50, zones=40, rules=20, records=4_000)
 

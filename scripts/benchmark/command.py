@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scripts.bench.answers import Answers, difference
-from scripts.bench.generate import Size
-from scripts.bench.matrix import (
+from scripts.benchmark.answers import Answers, difference
+from scripts.benchmark.generate import Size
+from scripts.benchmark.matrix import (
     ALL,
     QUICK,
     QUICK_LAST_START_S,
@@ -24,8 +24,8 @@ from scripts.bench.matrix import (
     rows_named,
     with_records,
 )
-from scripts.bench.measure import RunFailedError, measure
-from scripts.bench.table import Agreement, Outcome, as_json, as_table
+from scripts.benchmark.measure import RunFailedError, measure
+from scripts.benchmark.table import Agreement, Outcome, as_json, as_table
 
 _NAMES = ", ".join(ALL)
 _WIDTH = 124  # of the table: a narrower terminal breaks its lines, figures are never cut

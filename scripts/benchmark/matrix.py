@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from scripts.bench.generate import Size
+from scripts.benchmark.generate import Size
 
 Program = Literal["per-message", "watch", "decode"]
 

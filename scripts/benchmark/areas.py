@@ -9,7 +9,7 @@ import shapely
 import yaml
 
 from schemas.frame import Bools, Floats
-from scripts.bench.fleet import DEG_PER_M, SOUTH_DEG, WEST_DEG, Fleet, simulate
+from scripts.benchmark.fleet import DEG_PER_M, SOUTH_DEG, WEST_DEG, Fleet, simulate
 
 KINDS: Final = ("apei", "contract", "hazard", "mpa")
 VERTICES: Final = 64

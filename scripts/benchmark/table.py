@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from scripts.bench.measure import Figures
+from scripts.benchmark.measure import Figures
 
 _PACKAGES: Final = ("farwatch", "bytewax", "msgspec", "numpy", "pydantic", "rtree", "shapely")
 _HEADINGS: Final = (

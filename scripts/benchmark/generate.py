@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from scripts.bench.areas import (
+from scripts.benchmark.areas import (
     Shares,
     draw_rules,
     draw_zones,
@@ -24,7 +24,7 @@ from scripts.bench.areas import (
     write_geojson,
     write_rules,
 )
-from scripts.bench.fleet import simulate, write_ndjson
+from scripts.benchmark.fleet import simulate, write_ndjson
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from statistics import median
 
 import msgspec
 
-from scripts.bench.answers import Answers, read_answers
-from scripts.bench.areas import Shares
-from scripts.bench.generate import Inputs, make_inputs
-from scripts.bench.matrix import Row
+from scripts.benchmark.answers import Answers, read_answers
+from scripts.benchmark.areas import Shares
+from scripts.benchmark.generate import Inputs, make_inputs
+from scripts.benchmark.matrix import Row
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1]
