@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from schemas.payloads import PAYLOADS
 from tests.watching import command, environment, rows, run, telemetry, told, write_inputs
 
 
@@ -66,3 +67,14 @@ def test_running_again_into_the_same_place_tells_nothing_twice(inputs, plain, tm
         assert run(command("watch", "--quiet"), env).returncode == 0
     assert told(tmp_path) == told(plain)
     assert rows(tmp_path) == rows(plain)
+
+
+def test_every_event_told_fits_the_model_of_its_type(plain):
+    seen = set()
+    for event in told(plain).values():
+        PAYLOADS[event["type"]].model_validate(event["data"])
+        seen.add(event["type"])
+        assert event["id"] == f"{event['data']['event_id']}.{event['data']['version']}"
+        assert event.get("subject", "") == event["data"]["vehicle_id"]
+        assert event.get("time") == event["data"].get("time")
+    assert len(seen) == 5

@@ -1,0 +1,91 @@
+"""Persisted names: renaming one loses state or breaks those who listen."""
+
+import pickle
+
+import numpy as np
+
+from connectors.contract import ConnectorSettings
+from connectors.registry import open_sink, open_source
+from flows.settings import Settings
+from flows.steps.state import Snapshot
+from flows.watch import watch
+from flows.wiring import Wiring
+from rules.assessment import KeyGroups
+from rules.group import GroupState
+from rules.registry import Registry
+from schemas import topics
+from schemas.event import identity
+from schemas.payloads import PAYLOADS
+
+
+def test_step_ids_that_key_the_recovery_state():
+    settings = Settings()
+    connector = ConnectorSettings()
+    flow = watch(
+        Wiring(
+            settings=settings,
+            source=open_source("memory:pinned", connector),
+            sinks={"to_0": open_sink("memory:pinned", connector)},
+            registry=Registry.of((), ()),
+        )
+    )
+    steps = {step.step_id for step in flow.substeps}
+    assert {"watch.telemetry", "watch.watch", "watch.to_0"} <= steps
+
+
+def test_classes_that_recovery_state_is_pickled_as():
+    pickled = pickle.dumps(Snapshot("f", GroupState()))
+    for path in (
+        b"flows.steps.state",
+        b"Snapshot",
+        b"rules.group",
+        b"GroupState",
+        b"FenceState",
+        b"rules.geofence",
+        b"Visits",
+        b"rules.compliance",
+        b"Conditions",
+        b"rules.alarms",
+        b"Pending",
+        b"rules.tracks",
+        b"_roster",
+    ):
+        assert path in pickled
+
+
+def test_key_groups():
+    groups = KeyGroups(16)
+    assert groups.key(7) == "group-0007"
+    assert [groups.of(v) for v in ("auv-1", "rover-2", "mmsi:123")] == [9, 12, 0]
+
+
+def test_topics():
+    assert (*topics.RESULT_TOPICS, *topics.BETWEEN_TOPICS) == (
+        "geofencing_events",
+        "compliance_violations",
+        "critical_alerts",
+        "warning_alerts",
+        "alert_notifications",
+        "late_telemetry",
+        "dead_letters",
+        "checked_telemetry",
+        "enriched_telemetry",
+    )
+
+
+def test_event_types():
+    assert sorted(PAYLOADS) == [
+        "farwatch.alarm.cleared.v1",
+        "farwatch.alarm.raised.v1",
+        "farwatch.telemetry.checked.v1",
+        "farwatch.telemetry.enriched.v1",
+        "farwatch.telemetry.late.v1",
+        "farwatch.telemetry.rejected.v1",
+        "farwatch.zone.entered.v1",
+        "farwatch.zone.exited.v1",
+    ]
+
+
+def test_identities():
+    assert identity("visit", "zone", "auv-1", np.int64(5)) == identity("visit", "zone", "auv-1", 5)
+    assert identity("visit", "zone", "auv-1", 5) == "127062bba3bea4fcb7a7d6a1cc75bc51"
