@@ -161,9 +161,9 @@ class _FilePart(StatefulSourcePartition[Message | Reject, FilePosition]):
 
 
 def _rows(chunk: Chunk) -> int:
-    """How many records the chunk holds, or a little more (an array on one line counts as one)."""
-    lines = 0 if chunk.message is None else 1 + chunk.message.body.count(b"\n")
-    return lines + len(chunk.rejects)
+    """How many records the chunk holds: lines, so an array on one line counts as one."""
+    body = b"" if chunk.message is None else chunk.message.body
+    return body.count(b"\n") + (body[-1:] not in b"\n") + len(chunk.rejects)
 
 
 def _head(path: Path, size: int) -> tuple[int, bytes]:

@@ -44,7 +44,7 @@ def open_sink(url: str, settings: ConnectorSettings) -> Sink:
 
 def masked(url: str) -> str:
     """The URL with its password, if any, hidden."""
-    return re.sub(r"(://[^:/@]*:)[^/@]*@", r"\1***@", url)
+    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
 
 
 def _connector(url: str) -> Connector:

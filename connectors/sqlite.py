@@ -54,7 +54,7 @@ _INSERT: Final = {table.name: insert(table, "?") for table in TABLES.values()}
 
 
 class SqliteSink:
-    """One SQLite file with a table a kind of result, a row an event.
+    """One SQLite file with a table a kind of result, a row an event; frames are not kept.
 
     Unit of parallelism: the file; one worker writes it. Each epoch is one transaction. After a
     restart the events of the last epoch may be told again; a row whose event id and version are
@@ -165,12 +165,14 @@ class _Transactions(StatefulSinkPartition[Delivery, None]):
     def write_batch(self, values: list[Delivery]) -> None:
         rows = defaultdict(list)
         for value in values:
-            table = table_of(value.topic)
-            if table is None:
+            try:
+                table = table_of(value.topic)
+            except KeyError as exc:
                 raise RefusedError(
                     f"`sqlite:{self._path}`: has no table for the topic `{value.topic}`"
-                )
-            rows[table.name].append(row(table, value))
+                ) from exc
+            if table is not None:
+                rows[table.name].append(row(table, value))
         with _translated(self._path):
             if not self._file.in_transaction:
                 self._file.execute("BEGIN IMMEDIATE")

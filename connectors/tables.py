@@ -16,6 +16,7 @@ from schemas.event import payload
 from schemas.frame import rfc3339
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
+    BETWEEN_TOPICS,
     COMPLIANCE_VIOLATIONS,
     CRITICAL_ALERTS,
     DEAD_LETTERS,
@@ -181,8 +182,14 @@ _TABLE_OF_TOPIC: Final = {
 
 
 def table_of(topic: str) -> Table | None:
-    """The table that keeps the events of ``topic``, or None where no table does."""
-    return INTERNAL if topic.startswith("_") else _TABLE_OF_TOPIC.get(topic)
+    """The table that keeps the events of ``topic``; None for frames on their way between flows.
+
+    Raises:
+        KeyError: no such topic.
+    """
+    if topic in BETWEEN_TOPICS:
+        return None
+    return INTERNAL if topic.startswith("_") else _TABLE_OF_TOPIC[topic]
 
 
 def row(table: Table, delivery: Delivery) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from rules.rulebook import NO_ZONE, RuleBook, Verdicts
 from rules.spans import Spans, spans
 from rules.tracks import Tracks
 from schemas.event import ALARM_CLEARED, ALARM_RAISED, Event, identity
-from schemas.frame import Bools, Longs, Rows, rfc3339
+from schemas.frame import Bools, Longs, Rows, rfc3339, where
 
 _LATER = int(np.iinfo(np.intp).max)
 
@@ -134,7 +134,7 @@ def follow(
     """
     slots = int(max(tracks.slot.max(initial=-1), open_conditions.slot.max(initial=-1))) + 1
     run_of_condition = tracks.run_of_slot(slots)[open_conditions.slot]
-    touched = np.flatnonzero(run_of_condition >= 0)
+    touched = where(run_of_condition >= 0)
     known, known_run = open_conditions.take(touched), run_of_condition[touched]
     if not len(known) and not len(on_records.rule) and not len(on_stays.verdicts.rule):
         return open_conditions, []
@@ -156,8 +156,8 @@ def follow(
     events = _raised(book, now, tracks, _due(book, now, tracks, entries, found))
     events += _cleared(book, now, tracks, _rows_after(found, key, tracks), on_stays)
     events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
-    kept = open_conditions.take(np.flatnonzero(run_of_condition < 0))
-    return kept.plus(now.take(np.flatnonzero(~found.ended))), events
+    kept = open_conditions.take(where(run_of_condition < 0))
+    return kept.plus(now.take(where(~found.ended))), events
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ def _conditions(
         np.full(k, "", object),
         np.full(k, "", object),
     )
-    goes_on, begins = np.flatnonzero(found.first < 0), np.flatnonzero(found.first >= 0)
+    goes_on, begins = where(found.first < 0), where(found.first >= 0)
     now.since_us[goes_on], now.since_fix[goes_on] = known.since_us, known.since_fix
     now.visit_id[goes_on], now.alarm_id[goes_on] = known.visit_id, known.alarm_id
     row = tracks.start[run[begins]] + found.first[begins]
@@ -246,7 +246,7 @@ def _conditions(
     now.since_fix[begins] = [tracks.frame.fix_name(r) for r in row.tolist()]
     # All entries of a span are of one stay: leaving a zone ends the span.
     visit = np.full(k, -1, np.intp)
-    owned = np.flatnonzero(found.owner >= 0)
+    owned = where(found.owner >= 0)
     visit[found.owner[owned]] = entries.visit[owned]
     of_stay = begins[visit[begins] >= 0]
     now.visit_id[of_stay] = stays.visits.visit_id[visit[of_stay]]
@@ -256,7 +256,7 @@ def _conditions(
 def _due(book: RuleBook, now: Conditions, tracks: Tracks, entries: _Entries, found: Spans) -> Rows:
     """(spans,) the first row at which the condition is true and has held for ``for``."""
     due = np.full(len(now), _LATER, np.intp)
-    entry = np.flatnonzero(entries.certain)
+    entry = where(entries.certain)
     owner, row = found.owner[entry], entries.row[entry]
     held = tracks.frame.time_us[row] - now.since_us[owner] >= book.for_us[entries.rule[entry]]
     np.minimum.at(due, owner[held], row[held])
@@ -272,7 +272,7 @@ def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
 
 def _raised(book: RuleBook, now: Conditions, tracks: Tracks, due: Rows) -> list[Event]:
     """Raise the alarms that are due and not raised yet; gives them their id in ``now``."""
-    which = np.flatnonzero((now.alarm_id == "") & (due < _LATER))
+    which = where((now.alarm_id == "") & (due < _LATER))
     if not len(which):
         return []
     lookup = _Lookup(book, tracks, due[which], now.zone[which])
@@ -296,7 +296,7 @@ def _cleared(
     book: RuleBook, now: Conditions, tracks: Tracks, after: Rows, on_stays: StayVerdicts
 ) -> list[Event]:
     """Clear the alarms whose span has ended, at the row ``after`` it."""
-    which = np.flatnonzero((after >= 0) & (now.alarm_id != ""))
+    which = where((after >= 0) & (now.alarm_id != ""))
     if not len(which):
         return []
     zones, row = len(book.fences.zones), after[which]
@@ -323,7 +323,7 @@ class _Lookup:
         self.book, self.tracks, self.row = book, tracks, row
         frame = tracks.frame.take(row)
         self.records = Columns.of_records(frame)
-        on_zone = np.flatnonzero(zone != NO_ZONE)
+        on_zone = where(zone != NO_ZONE)
         self.place = {int(p): k for k, p in enumerate(on_zone)}
         self.stays = Columns.of_visits(frame, on_zone, book.zone_table, zone[on_zone])
 

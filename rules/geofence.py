@@ -14,7 +14,7 @@ from rules.spans import spans
 from rules.tracks import NEVER, Roster, Tracks
 from rules.zone_index import ZoneIndex
 from schemas.event import ZONE_ENTERED, ZONE_EXITED, Event, identity
-from schemas.frame import Bools, Floats, Frame, Longs, Rows, rfc3339
+from schemas.frame import Bools, Floats, Frame, Longs, Rows, rfc3339, where
 from schemas.zone import Zone
 
 FOREVER = int(np.iinfo(np.int64).max)
@@ -35,11 +35,7 @@ class Presence:
     def among(self, rows: Rows) -> "Presence":
         """The pairs of ``rows`` (ascending), rows counted within them."""
         place = np.searchsorted(rows, self.row)
-        held = (
-            np.flatnonzero(rows[np.minimum(place, len(rows) - 1)] == self.row)
-            if len(rows)
-            else place[:0]
-        )
+        held = where(rows[np.minimum(place, len(rows) - 1)] == self.row) if len(rows) else place[:0]
         return Presence(place[held], self.zone[held], self.certain[held])
 
     def part(self, pairs: slice, first_row: int) -> "Presence":
@@ -156,7 +152,7 @@ def follow(
     zones = max(len(fences.zones), 1)
     slots = int(max(tracks.slot.max(initial=-1), open_visits.slot.max(initial=-1))) + 1
     run_of_visit = tracks.run_of_slot(slots)[open_visits.slot]
-    touched = np.flatnonzero(run_of_visit >= 0)
+    touched = where(run_of_visit >= 0)
     known, known_run = open_visits.take(touched), run_of_visit[touched]
     run = tracks.run[presence.row]
     found = spans(
@@ -168,7 +164,7 @@ def follow(
         of_open=fixes_of_run[known_run],
     )
     run, zone = found.subject // zones, found.subject % zones
-    entered, left = np.flatnonzero(found.first >= 0), np.flatnonzero(found.ended)
+    entered, left = where(found.first >= 0), where(found.ended)
     entry = fixes.start[run[entered]] + found.first[entered]
     exit_ = fixes.start[run[left]] + found.last[left] + 1
     # A stay's rows run from its first fix (or the run's first row where it was open before) to
@@ -188,9 +184,7 @@ def follow(
         for i, j in zip(entered, entry, strict=True)
     ]
     events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
-    still_open = open_visits.take(np.flatnonzero(run_of_visit < 0)).plus(
-        visits.take(np.flatnonzero(~found.ended))
-    )
+    still_open = open_visits.take(where(run_of_visit < 0)).plus(visits.take(where(~found.ended)))
     return still_open, Stays(visits, start, stop), events
 
 
@@ -211,11 +205,11 @@ def _visits(
 
 
 def _fixes(before: Roster, tracks: Tracks) -> _Fixes:
-    row = np.flatnonzero(~np.isnan(tracks.frame.number("longitude")))
+    row = where(~np.isnan(tracks.frame.number("longitude")))
     start = np.searchsorted(row, tracks.start)
     previous_us = np.empty(len(row), np.int64)
     previous_us[1:] = tracks.frame.time_us[row[:-1]]
-    moved = np.flatnonzero(np.diff(start))
+    moved = where(np.diff(start))
     slot = tracks.slot[moved]
     known = slot < len(before)
     previous_us[start[moved]] = NEVER

@@ -50,13 +50,17 @@ def spans(
     ranks = np.concatenate([np.full(len(open_subject), -1, np.intp), rank])
     holds = np.concatenate([np.ones(len(open_subject), np.bool_), certain])
     lengths = np.concatenate([of_open, length])
-    order = np.lexsort((ranks, subjects))
-    subjects, ranks, holds, lengths = subjects[order], ranks[order], holds[order], lengths[order]
     if not len(subjects):
         return Spans(subjects, ranks, ranks, holds, ranks)
-    fresh = (subjects[1:] != subjects[:-1]) | (ranks[1:] != ranks[:-1] + 1)
-    begin = np.concatenate([[0], np.flatnonzero(fresh) + 1])
-    end = np.append(begin[1:], len(subjects)) - 1
+    # One integer sorts by subject, then rank. The factor leaves a gap of 2 between the last rank
+    # of a subject and rank -1 of the next, so a run never goes on into another subject.
+    key = subjects * (int(ranks.max()) + 3) + ranks
+    order = np.argsort(key, kind="stable")
+    key, subjects, ranks = key[order], subjects[order], ranks[order]
+    holds, lengths = holds[order], lengths[order]
+    fresh = key[1:] != key[:-1] + 1
+    begin = np.concatenate([[0], fresh.nonzero()[0] + 1])
+    end = np.concatenate([begin[1:], [len(subjects)]]) - 1
     # Position of the first certain entry of each run; a run without one is no span.
     position = np.where(holds, np.arange(len(subjects)), len(subjects))
     first = np.minimum.reduceat(position, begin)

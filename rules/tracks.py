@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.frame import Frame, Ints, Longs, Rows
+from schemas.frame import Frame, Ints, Longs, Rows, where
 
 NEVER: Final = int(np.iinfo(np.int64).min)
 
@@ -101,7 +101,7 @@ def sort_key(group: Ints, frame: Frame) -> Rows:
 
 def runs_of(frame: Frame) -> Rows:
     """(runs + 1,) first row of each run of equal vehicles, ending with n; rows are sorted so."""
-    change = np.flatnonzero(frame.vehicle[1:] != frame.vehicle[:-1]) + 1
+    change = where(frame.vehicle[1:] != frame.vehicle[:-1]) + 1
     return np.concatenate([[0], change, [len(frame)]]) if len(frame) else np.zeros(1, np.intp)
 
 
@@ -131,7 +131,7 @@ def take_in(roster: Roster, frame: Frame) -> tuple[Roster, Intake]:
     run = np.repeat(np.arange(len(slot)), np.diff(start))
     newest_us = roster.last_us[slot][run]
     is_late = frame.time_us < newest_us
-    late, kept = np.flatnonzero(is_late), np.flatnonzero(~is_late)
+    late, kept = where(is_late), where(~is_late)
     if len(late):
         present, run = np.unique(run[kept], return_inverse=True)
         frame, slot = frame.take(kept), slot[present]
@@ -144,7 +144,7 @@ def _moved_on(roster: Roster, tracks: Tracks) -> Roster:
     last_us = roster.last_us.copy()
     last_us[tracks.slot] = tracks.frame.time_us[tracks.start[1:] - 1]
     last_fix_us = roster.last_fix_us.copy()
-    located = np.flatnonzero(~np.isnan(tracks.frame.number("longitude")))
+    located = where(~np.isnan(tracks.frame.number("longitude")))
     # Rows of a run are in time order, so the last assignment to a slot is its newest fix.
     last_fix_us[tracks.slot[tracks.run[located]]] = tracks.frame.time_us[located]
     return Roster(roster.ids, last_us, last_fix_us, roster._slots)  # noqa: SLF001 (own class)

@@ -182,6 +182,11 @@ def concat(frames: Sequence[Frame]) -> Frame:
     )
 
 
+def where(mask: Bools) -> Rows:
+    """The positions at which a one-dimensional mask is True: np.flatnonzero without its cost."""
+    return mask.nonzero()[0]
+
+
 def rfc3339(time_us: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC with microseconds and ``Z``."""
     return (_NAIVE_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds") + "Z"

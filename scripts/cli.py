@@ -76,6 +76,10 @@ def watch(  # noqa: PLR0913 (the options of the command)
     basemap: Annotated[
         Path | None, typer.Option(help="GeoJSON of land or coastlines for the report's map.")
     ] = None,
+    relief: Annotated[
+        Path | None,
+        typer.Option(help="Elevation grid under the report's map: JSON with a .bin beside it."),
+    ] = None,
     recovery: Annotated[
         Path | None, typer.Option(help="Folder of the recovery store: makes the run resumable.")
     ] = None,
@@ -83,7 +87,10 @@ def watch(  # noqa: PLR0913 (the options of the command)
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no table.")] = False,
 ) -> None:
     """Hold telemetry against zones and rules; write zone events and alarms."""
-    from scripts.watch import run_watch  # noqa: PLC0415 (slow imports, only where needed)
+    from scripts.report.from_store import (  # noqa: PLC0415 (slow imports, only where needed)
+        read_background,
+    )
+    from scripts.watch import run_watch  # noqa: PLC0415
 
     settings = Settings.load(
         config,
@@ -95,7 +102,7 @@ def watch(  # noqa: PLR0913 (the options of the command)
         report=report,
         recovery=recovery,
     )
-    run_watch(settings, basemap=basemap, quiet=quiet)
+    run_watch(settings, background=read_background(basemap, relief), quiet=quiet)
 
 
 @app.command()

@@ -19,14 +19,13 @@ from flows.watch import watch
 from flows.wiring import keep_registry, wire
 from schemas.event import ALARM_CLEARED, ALARM_RAISED, ZONE_ENTERED, ZONE_EXITED
 from schemas.topics import COMPLIANCE_VIOLATIONS, DEAD_LETTERS, GEOFENCING_EVENTS, LATE_TELEMETRY
-from scripts.report.from_store import read_basemap, write_report
+from scripts.report.from_store import Background, write_report
 
 REPORT_STORE = "report.sqlite"
 
 
-def run_watch(settings: Settings, *, basemap: Path | None, quiet: bool) -> None:
+def run_watch(settings: Settings, *, background: Background, quiet: bool) -> None:
     """Run the watch over its telemetry to the end; raises SettingsError or FlowError."""
-    land = read_basemap(basemap)
     with ExitStack() as stack:
         extra = {}
         if settings.report:
@@ -41,7 +40,7 @@ def run_watch(settings: Settings, *, basemap: Path | None, quiet: bool) -> None:
         if settings.report:
             inputs = {name: getattr(settings, name) for name in ("telemetry", "zones", "rules")}
             zones = wiring.registry.fences.zones
-            write_report(settings.report, store, zones, inputs, land)
+            write_report(settings.report, store, zones, inputs, background)
     if not quiet:
         _summary(settings, wiring.told)
 

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -16,8 +17,9 @@ from connectors.sqlite import read_events
 from flows.steps.bookkeeping import TRACKS
 from rules.group import TALLIES
 from schemas.zone import Zone
-from scripts.report.data import Counts, ReportData, Track
+from scripts.report.data import Counts, Relief, ReportData, Track
 from scripts.report.page import render
+from scripts.report.relief import read_relief
 
 REJECTS_SHOWN: Final = 1000
 _OTHERS: Final = {
@@ -26,8 +28,21 @@ _OTHERS: Final = {
 }
 
 
-def read_basemap(path: Path | None) -> dict[str, Any] | None:
-    """The GeoJSON of land or coastlines; raises SettingsError where it cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What lies under the maps: land or coastlines of Earth, shaded reliefs of any body."""
+
+    basemap: dict[str, Any] | None = None
+    reliefs: tuple[Relief, ...] = ()
+
+
+def read_background(basemap: Path | None, relief: Path | None) -> Background:
+    """The background from its files; raises SettingsError where one cannot be read."""
+    shaded = read_relief(relief)
+    return Background(_basemap(basemap), () if shaded is None else (shaded,))
+
+
+def _basemap(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
@@ -43,7 +58,7 @@ def write_report(
     store: Path,
     zones: Sequence[Zone],
     inputs: Mapping[str, str],
-    basemap: dict[str, Any] | None,
+    background: Background,
 ) -> None:
     """Write the HTML report of what the watch left in ``store``."""
     counted = Counter[str]()
@@ -69,7 +84,8 @@ def write_report(
             for row in read_events(store, table)
         ],
         rejects=[_reject(row) for row in islice(read_events(store, "dead_letters"), REJECTS_SHOWN)],
-        basemap=basemap,
+        basemap=background.basemap,
+        reliefs=background.reliefs,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(render(data), encoding="utf-8")
