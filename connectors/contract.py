@@ -4,7 +4,7 @@ A connector module defines ``CONNECTOR``, names its scheme in ``registry.py``, a
 ``tests/contract``. Sources yield ``Message`` and ``Reject``; sinks take ``(topic, Delivery)``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -76,7 +76,8 @@ class Source(Protocol):
 class Sink(Protocol):
     """Where results go: each ``(topic, Delivery)`` written once for each topic and message id.
 
-    Topics that begin with ``_`` are farwatch's own bookkeeping: no sink shows them to others.
+    Topics that begin with ``_`` are farwatch's own bookkeeping: no sink shows them to others. What
+    the topics of ``schemas.live`` hold comes only to a ``LiveSink`` that names them.
     """
 
     def check(self) -> None:
@@ -88,6 +89,16 @@ class Sink(Protocol):
 
     def build(self, source: str) -> FixedPartitionedSink[Delivery, Any]:
         """The Bytewax sink; ``source`` is the CloudEvents source (``/farwatch/watch``)."""
+        ...
+
+
+@runtime_checkable
+class LiveSink(Protocol):
+    """A sink that also takes telemetry or vehicle states: names in it the topics it wants."""
+
+    @property
+    def wants(self) -> frozenset[str]:
+        """Topics of ``schemas.live``; a flow works for no topic that no sink wants."""
         ...
 
 
@@ -119,9 +130,46 @@ class RegistryStore(Protocol):
         ...
 
 
+class Publisher(Protocol):
+    """Sends telemetry messages to a far side, outside any flow."""
+
+    def publish(self, body: bytes, key: str) -> None:
+        """Hand over one message of records of the vehicle ``key``; waits while too many are open.
+
+        Raises:
+            ConnectorError: the far side refuses, or does not answer for ``timeout_s``.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Return when everything handed over is confirmed; raises as ``publish``."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds; what is not confirmed may be lost."""
+        ...
+
+
+class Subscription(Protocol):
+    """The messages of one topic as they come, outside any flow."""
+
+    def bodies(self) -> Iterator[bytes | None]:
+        """Each message's body, for ever; None about every tenth of a second with none."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
-    """What a connector module offers: how its URLs are opened, None where it cannot be that."""
+    """What a connector module offers: how its URLs are opened, None where it cannot be that.
+
+    ``open_subscription`` is given URL, topic and settings; it tells what comes from now on.
+    """
 
     open_source: Callable[[str, ConnectorSettings], Source] | None = None
     open_sink: Callable[[str, ConnectorSettings], Sink] | None = None
+    open_publisher: Callable[[str, ConnectorSettings], Publisher] | None = None
+    open_subscription: Callable[[str, str, ConnectorSettings], Subscription] | None = None

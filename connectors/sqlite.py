@@ -211,7 +211,7 @@ def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
     try:
         _check_ours(file, path)
         _make_tables(file)
-        file.execute("PRAGMA journal_mode = WAL")
+        _let_others_read(file)
         # A commit has to survive a power cut: the source forgets what the epoch was made from.
         file.execute("PRAGMA synchronous = FULL")
     except BaseException:
@@ -220,10 +220,22 @@ def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
     return file
 
 
+def _let_others_read(file: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log, which the file keeps from then on."""
+    try:
+        file.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as exc:
+        # Processes that start at once keep each other from it: the next to open the file does it.
+        if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+
+
 def _check_ours(file: sqlite3.Connection, path: Path) -> None:
-    (application_id,) = file.execute("PRAGMA application_id").fetchone()
-    (version,) = file.execute("PRAGMA user_version").fetchone()
-    (objects,) = file.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One statement sees one state: another process may be making the tables.
+    application_id, version, objects = file.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if application_id != APPLICATION_ID and (objects or application_id):
         raise SettingsError(
             f"`sqlite:{path}`: holds the tables of another application; name another file"

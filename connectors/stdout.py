@@ -11,6 +11,8 @@ from connectors.seen import SeenIds
 from schemas.delivery import Delivery
 from schemas.event import cloud_event
 
+_STDOUT: Final = 1
+
 
 class StdoutSink:
     """Standard output, one CloudEvents line a delivery; the extension ``topic`` says which.
@@ -27,12 +29,8 @@ class StdoutSink:
 
     def check(self) -> None:
         """Refuse a standard output that is closed."""
-        try:
-            os.fstat(sys.stdout.fileno())
-        except (OSError, ValueError) as exc:
-            raise SettingsError(
-                "`stdout:`: standard output is closed; open it or use `dir:PATH`"
-            ) from exc
+        if sys.__stdout__ is None:
+            raise SettingsError("`stdout:`: standard output is closed; open it or use `dir:PATH`")
 
     def build(self, source: str) -> FixedPartitionedSink[Delivery, None]:
         """The Bytewax sink, of one partition."""
@@ -78,7 +76,7 @@ class _Lines(StatefulSinkPartition[Delivery, None]):
         try:
             sys.stdout.flush()
             while text:
-                text = text[os.write(sys.stdout.fileno(), text) :]
+                text = text[os.write(_STDOUT, text) :]
         except OSError as exc:
             raise RefusedError(
                 f"`stdout:`: nobody reads it any more ({exc.strerror}); use `dir:PATH`"

@@ -11,7 +11,7 @@ import numpy as np
 
 from rules import alarms, compliance
 from rules.assessment import Assessment
-from rules.compliance import Conditions
+from rules.conditions import Conditions, judge_stays
 from rules.geofence import Presence, Stays, Visits
 from rules.group import Fenced, FenceState, fence
 from rules.late import late_events
@@ -63,7 +63,7 @@ def comply(
         tracks,
         registry.book.judge_records(enriched.frame),
         stays,
-        compliance.judge_stays(registry.book, tracks, stays),
+        judge_stays(registry.book, tracks, stays),
     )
     late = late_events(
         registry,

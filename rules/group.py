@@ -12,7 +12,7 @@ import numpy as np
 
 from rules import alarms, compliance, geofence
 from rules.assessment import Assessment
-from rules.compliance import Conditions
+from rules.conditions import Conditions, Judged, StayVerdicts, judge_stays
 from rules.expressions import ERROR
 from rules.geofence import Stays, Visits
 from rules.late import late_events
@@ -128,14 +128,14 @@ def newest_us(frame: Frame) -> int:
 
 def _verdicts(
     registry: Registry, seen: Assessment, fenced: Fenced
-) -> tuple[Verdicts, compliance.StayVerdicts]:
+) -> tuple[Verdicts, StayVerdicts]:
     """The verdicts on the rows in order and on their stays."""
     intake, stays = fenced.intake, fenced.stays
     if len(intake.late):
-        on_stays = compliance.judge_stays(registry.book, intake.tracks, stays)
+        on_stays = judge_stays(registry.book, intake.tracks, stays)
         return seen.on_records.take(intake.kept), on_stays
-    judged = compliance.Judged(seen.presence.row, seen.presence.zone, seen.on_presence)
-    return seen.on_records, compliance.judge_stays(registry.book, intake.tracks, stays, judged)
+    judged = Judged(seen.presence.row, seen.presence.zone, seen.on_presence)
+    return seen.on_records, judge_stays(registry.book, intake.tracks, stays, judged)
 
 
 def _tallies(state: GroupState) -> list[Delivery]:

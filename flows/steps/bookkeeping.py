@@ -17,7 +17,7 @@ TRACK_SAMPLED: Final = "farwatch.track.sampled.v1"
 
 
 def sample_tracks(frames: Stream[Frame], every_s: float) -> Stream[Delivery]:
-    """The fixes of each frame, at most one a vehicle in ``every_s`` of event time and frame."""
+    """The fixes of each frame, about one a vehicle in ``every_s`` of event time, and its last."""
 
     def sample(batch: list[Frame]) -> Iterator[Delivery]:
         for frame in batch:
@@ -30,10 +30,12 @@ def _samples(frame: Frame, every_us: int) -> Iterator[Delivery]:
     located = np.flatnonzero(~np.isnan(frame.number("longitude")))
     order = located[np.lexsort((frame.time_us[located], frame.vehicle[located]))]
     track = frame.take(order)
-    # Keep the first fix of each (vehicle, slice of time).
+    # Keep the first fix of each (vehicle, slice of time) and each vehicle's last.
     slice_of = track.time_us // every_us
-    same = (track.vehicle[1:] == track.vehicle[:-1]) & (slice_of[1:] == slice_of[:-1])
-    track = track.take(np.flatnonzero(np.append([True], ~same)[: len(track)]))
+    other_vehicle = track.vehicle[1:] != track.vehicle[:-1]
+    begins = np.append([True], other_vehicle | (slice_of[1:] != slice_of[:-1]))
+    ends = np.append(other_vehicle, [True])
+    track = track.take(np.flatnonzero((begins | ends)[: len(track)]))
     start = runs_of(track)
     for a, b in zip(start[:-1].tolist(), start[1:].tolist(), strict=True):
         part = track.take(slice(a, b))

@@ -68,7 +68,10 @@ class Visit:
 
 
 def in_force(events: Iterable[Json]) -> list[Json]:
-    """Of each event the highest version, without the retracted ones, in event-time order."""
+    """Of each event the highest version, without the retracted ones, in event-time order.
+
+    What begins and ends in one instant begins first.
+    """
     latest: dict[str, Json] = {}
     for event in events:
         data = event["data"]
@@ -76,7 +79,12 @@ def in_force(events: Iterable[Json]) -> list[Json]:
         if held is None or data["version"] >= held["data"]["version"]:
             latest[data["event_id"]] = event
     kept = [event for event in latest.values() if not event["data"]["retracted"]]
-    return sorted(kept, key=lambda event: (parsed_us(event["time"]), event["data"]["event_id"]))
+    return sorted(kept, key=_order)
+
+
+def _order(event: Json) -> tuple[int, bool, str]:
+    ends = event["type"] in (ALARM_CLEARED, ZONE_EXITED)
+    return parsed_us(event["time"]), ends, event["data"]["event_id"]
 
 
 def alarms(events: Sequence[Json]) -> list[Alarm]:

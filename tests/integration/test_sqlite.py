@@ -3,6 +3,7 @@
 import sqlite3
 from base64 import b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,18 @@ def test_a_full_disk_is_told_in_one_line(path: Path) -> None:
     assert "\n" not in str(refused.value)
     write(path, *told)
     assert len(rows(path, "alerts")) == 2000
+
+
+def test_flows_that_start_at_once_make_the_tables_together(tmp_path: Path) -> None:
+    def start(number: int) -> None:
+        sink = SqliteSink(f"sqlite:{tmp_path}/{number // 4}.db", 5.0)
+        sink.check()
+        sink.write_registry([zone()], [])
+
+    with ThreadPoolExecutor(4) as together:
+        list(together.map(start, range(80)))
+    for path in tmp_path.glob("*.db"):
+        assert [row["version"] for row in rows(path, "zones")] == [1]
 
 
 def zone(version: int = 1, name: str = "APEI 3") -> Definition:

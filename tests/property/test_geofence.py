@@ -1,5 +1,7 @@
 """Laws of the geofence: a plain loop over the records says the same, however they are cut."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,7 +83,7 @@ def run(records, cuts, groups=3):
     states, told = {}, []
     key_groups = KeyGroups(groups)
     bounds = [0, *sorted(cuts), len(records)]
-    for a, b in zip(bounds[:-1], bounds[1:], strict=True):
+    for a, b in pairwise(bounds):
         if a == b:
             continue
         for seen in assess(REGISTRY, key_groups, frame_of(records[a:b])):

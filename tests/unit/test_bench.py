@@ -1,6 +1,7 @@
 """The benchmark measures what it says, on inputs that are what they claim to be."""
 
 import json
+import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -23,7 +24,6 @@ from scripts.benchmark.areas import draw_rules, draw_zones, memberships, region_
 from scripts.benchmark.command import plan
 from scripts.benchmark.fleet import DEG_PER_M, simulate
 from scripts.benchmark.generate import Inputs, Size, make_inputs
-from scripts.benchmark.launcher import main as launch
 from scripts.benchmark.matrix import ALL, QUICK, QUICK_RECORDS, Row
 from scripts.benchmark.measure import Figures, RunFailedError, Usage, combined, run_program
 from scripts.benchmark.table import Agreement, Outcome
@@ -194,16 +194,22 @@ def test_per_message_finds_the_zone_events_that_the_columns_say(
     assert found.alarms
 
 
+def launched(usage: Path, code: str) -> int:
+    """The status of the code, run as the benchmark runs programs: by a small process."""
+    words = ["-m", "scripts.benchmark.launcher", str(usage), sys.executable, "-c", code]
+    return subprocess.run([sys.executable, *words], check=False).returncode
+
+
 def test_a_launched_command_is_measured_and_its_status_passed_on(tmp_path: Path) -> None:
     usage = tmp_path / "usage.json"
     code = "import sys; held = bytearray(300_000_000); sys.exit(3)"
-    assert launch(str(usage), [sys.executable, "-c", code]) == 3
+    assert launched(usage, code) == 3
     took = json.loads(usage.read_text())
     assert 300 < took["peak_mb"] < 400
     assert took["wall_s"] > 0
     assert took["cpu_s"] > 0
     killed = "import os; os.kill(os.getpid(), 9)"
-    assert launch(str(usage), [sys.executable, "-c", killed]) == 128 + 9
+    assert launched(usage, killed) == 128 + 9
 
 
 def test_both_shapes_of_events_read_the_same(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from schemas.decoding import Decoded, TelemetryDecoder
-from schemas.decoding_layout import RULES, Layout
+from schemas.decoding.layout import RULES, Layout
 from schemas.frame import ABSENT_SEQUENCE, KINDS
 from schemas.message import Message, Reject
 

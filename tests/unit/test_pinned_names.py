@@ -43,7 +43,7 @@ def test_classes_that_recovery_state_is_pickled_as():
         b"FenceState",
         b"rules.geofence",
         b"Visits",
-        b"rules.compliance",
+        b"rules.conditions",
         b"Conditions",
         b"rules.alarms",
         b"Pending",

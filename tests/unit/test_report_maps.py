@@ -184,13 +184,14 @@ def test_graticule_lines_are_round_and_named() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 700), st.floats(0, 500)), min_size=2, max_size=200),
+    # Whole thousandths of a pixel: GEOS divides by the squares of lengths, which underflow.
+    st.lists(st.tuples(st.integers(0, 700_000), st.integers(0, 500_000)), min_size=2, max_size=200),
     st.floats(0.1, 5),
 )
 def test_a_thinned_line_keeps_its_ends_and_stays_near(
-    points: list[tuple[float, float]], tolerance: float
+    points: list[tuple[int, int]], tolerance: float
 ) -> None:
-    xy = np.array(points)
+    xy = np.array(points) / 1000
     kept = thinned(xy, tolerance, at_most=1000)
     assert kept[0].tolist() == xy[0].tolist()
     if len(kept) > 1:

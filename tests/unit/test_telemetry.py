@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.decoding_reasons import rejection
+from schemas.decoding.reasons import rejection
 from schemas.frame import BODIES, KINDS, NUMBER_FIELDS, TEXT_FIELDS
 from schemas.telemetry import Telemetry, field_names
 from schemas.timestamps import LIMIT_US, time_us

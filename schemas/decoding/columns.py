@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from schemas.decoding_layout import KNOWN_KEYS, RULES, FieldRule, Layout
+from schemas.decoding.layout import KNOWN_KEYS, RULES, FieldRule, Layout
 from schemas.frame import (
     ABSENT_SEQUENCE,
     BODIES,

@@ -14,10 +14,10 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from schemas.decoding_columns import Bounds, frame_of_rows, tidy
-from schemas.decoding_layout import Layout
-from schemas.decoding_pieces import WHITESPACE, Pieces, bare
-from schemas.decoding_records import frame_of, judge
+from schemas.decoding.columns import Bounds, frame_of_rows, tidy
+from schemas.decoding.layout import Layout
+from schemas.decoding.pieces import WHITESPACE, Pieces, bare
+from schemas.decoding.records import frame_of, judge
 from schemas.frame import Frame, Rows, concat
 from schemas.message import Message, Reject
 from schemas.telemetry import MAX_SENSORS, Telemetry

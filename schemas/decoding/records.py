@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from schemas.decoding_columns import encoded, floats, nesting
-from schemas.decoding_reasons import rejection
+from schemas.decoding.columns import encoded, floats, nesting
+from schemas.decoding.reasons import rejection
 from schemas.frame import ABSENT_SEQUENCE, BODIES, KINDS, NUMBER_FIELDS, TEXT_FIELDS, Frame
 from schemas.telemetry import Telemetry, shown
 

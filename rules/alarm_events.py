@@ -1,0 +1,124 @@
+"""Alarm events: what is said when a condition begins to count and when it ends, and why.
+
+Each carries its decision record: what the rule read, its limit and margin, the rule's and the
+zone's version, and the records it rests on.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from rules.conditions import Conditions, StayVerdicts
+from rules.expressions import Columns
+from rules.rulebook import NO_ZONE, RuleBook
+from rules.tracks import Tracks
+from schemas.event import ALARM_CLEARED, ALARM_RAISED, Event, identity
+from schemas.frame import Rows, rfc3339, where
+
+LATER: Final = int(np.iinfo(np.intp).max)
+"""A row that is not among these: the alarm is not due yet."""
+
+
+def raise_alarms(book: RuleBook, now: Conditions, tracks: Tracks, due: Rows) -> list[Event]:
+    """Raise the alarms that are due and not raised yet; gives them their id in ``now``."""
+    which = where((now.alarm_id == "") & (due < LATER))
+    if not len(which):
+        return []
+    lookup = _Lookup(book, tracks, due[which], now.zone[which])
+    events = []
+    for place, i in enumerate(which.tolist()):
+        now.alarm_id[i] = _alarm_id(book, now, i, lookup.vehicle_id(place))
+        event = _event(ALARM_RAISED, now, i, lookup, place)
+        event.data["state"] = "unacknowledged"
+        event.data["message"] = lookup.message(now.rule[i], place)
+        events.append(event)
+    return events
+
+
+def clear_alarms(
+    book: RuleBook, now: Conditions, tracks: Tracks, after: Rows, on_stays: StayVerdicts
+) -> list[Event]:
+    """Clear the alarms whose span has ended, at the row ``after`` it."""
+    which = where((after >= 0) & (now.alarm_id != ""))
+    if not len(which):
+        return []
+    zones, row = len(book.fences.zones), after[which]
+    still_in = np.isin(row * zones + now.zone[which], on_stays.row * zones + on_stays.zone)
+    lookup = _Lookup(book, tracks, row, now.zone[which])
+    events = []
+    for place, i in enumerate(which.tolist()):
+        left = now.zone[i] != NO_ZONE and not still_in[place]
+        event = _event(ALARM_CLEARED, now, i, lookup, place)
+        event.data.update(
+            state="returned-unacknowledged",
+            message=f"{book.rules[now.rule[i]].rule.id} no longer holds",
+            reason="zone_exited" if left else "condition_false",
+            duration_s=(event.happened_us - int(now.since_us[i])) / 1e6,
+        )
+        events.append(event)
+    return events
+
+
+def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
+    zone = now.zone[i]
+    zone_id = "" if zone == NO_ZONE else book.fences.zones[zone].id
+    occasion = now.visit_id[i] or int(now.since_us[i])
+    return identity("alarm", book.rules[now.rule[i]].rule.id, vehicle_id, zone_id, occasion)
+
+
+class _Lookup:
+    """What the rules saw at the rows where something is said."""
+
+    def __init__(self, book: RuleBook, tracks: Tracks, row: Rows, zone: Rows) -> None:
+        self.book, self.tracks, self.row = book, tracks, row
+        frame = tracks.frame.take(row)
+        self.records = Columns.of_records(frame)
+        on_zone = where(zone != NO_ZONE)
+        self.place = {int(p): k for k, p in enumerate(on_zone)}
+        self.stays = Columns.of_visits(frame, on_zone, book.zone_table, zone[on_zone])
+
+    def at(self, place: int) -> tuple[Columns, int]:
+        if place in self.place:
+            return self.stays, self.place[place]
+        return self.records, place
+
+    def vehicle_id(self, place: int) -> str:
+        """The vehicle at a row."""
+        frame = self.tracks.frame
+        return frame.vehicle_ids[int(frame.vehicle[self.row[place]])]
+
+    def message(self, rule: int, place: int) -> str:
+        """The rule's message at a row."""
+        return self.book.rules[rule].render(*self.at(place))
+
+    def decision(self, rule: int, place: int) -> dict[str, Any]:
+        found = self.book.rules[rule].condition.explain(*self.at(place))
+        return {"inputs": found.inputs, "limit": found.limit, "margin": found.margin}
+
+
+def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> Event:
+    rule = lookup.book.rules[now.rule[i]].rule
+    zone = None if now.zone[i] == NO_ZONE else lookup.book.fences.zones[now.zone[i]]
+    row, frame = int(lookup.row[place]), lookup.tracks.frame
+    time_us, fix = int(frame.time_us[row]), frame.fix_name(row)
+    decision = lookup.decision(now.rule[i], place)
+    decision["zone_version"] = zone.version if zone else None
+    decision["since"] = rfc3339(int(now.since_us[i]))
+    decision["fixes"] = list(dict.fromkeys([now.since_fix[i], fix]))
+    return Event(
+        type=kind,
+        event_id=identity(kind, now.alarm_id[i], int(now.since_us[i])),
+        vehicle_id=lookup.vehicle_id(place),
+        time_us=time_us,
+        data={
+            "alarm_id": now.alarm_id[i],
+            "rule_id": rule.id,
+            "rule_version": rule.version,
+            "severity": rule.severity,
+            "mode": rule.mode,
+            "time": rfc3339(time_us),
+            "zone_id": zone.id if zone else None,
+            "visit_id": now.visit_id[i] or None,
+            "decision": decision,
+        },
+    )

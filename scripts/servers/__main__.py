@@ -1,0 +1,137 @@
+"""`scripts/services`: starts, stops and shows the servers for development and tests."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from scripts.servers import FOLDER, SERVERS
+from scripts.servers.contract import Server, ServerError
+from scripts.servers.packages import can_install, install
+
+app = typer.Typer(
+    name="scripts/services",
+    help=(
+        "Servers for development and tests, from this machine's packages (Debian's, and Kafka from "
+        "Maven Central), without containers.\n\nThey listen on the loopback address only; data "
+        "and logs lie in .services/. FARWATCH_TEST_<NAME>=URL makes tests use a server of your own."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+Names = Annotated[list[str] | None, typer.Argument(help=f"Among {', '.join(SERVERS)}; else all.")]
+
+
+@app.command()
+def up(
+    names: Names = None,
+    *,
+    optional: Annotated[
+        bool, typer.Option("--optional", help="Leave out what cannot be had here; exit status 0.")
+    ] = False,
+) -> None:
+    """Start servers and wait until they answer; those it started are named on standard output.
+
+    Missing packages are installed where this is root on Debian.
+    """
+    servers = _chosen(names)
+    failures = _install_missing(servers)
+    startable = [server for server in servers if server.name not in failures]
+    with ThreadPoolExecutor(len(SERVERS)) as together:
+        for server, failure in zip(startable, together.map(_start, startable), strict=True):
+            if failure:
+                failures[server.name] = failure
+    for name, failure in failures.items():
+        err.print(f"{name} left out: {failure}" if optional else failure)
+    if failures and not optional:
+        raise typer.Exit(1)
+
+
+@app.command()
+def down(
+    names: Names = None,
+    *,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what they stored too.")] = False,
+) -> None:
+    """Stop servers; what they stored stays for the next start."""
+    servers = _chosen(names)
+    with ThreadPoolExecutor(len(SERVERS)) as together:
+        list(together.map(Server.stop, servers))
+    if delete:
+        for server in servers:
+            shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@app.command()
+def status(
+    *, as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False
+) -> None:
+    """Show which servers are up, and where."""
+    with ThreadPoolExecutor(len(SERVERS)) as together:
+        shown = dict(zip(SERVERS, together.map(_state, SERVERS.values()), strict=True))
+    if as_json:
+        typer.echo(json.dumps(shown))
+        return
+    for name, state in shown.items():
+        missing = f"  (install {' '.join(state['missing'])})" if state["missing"] else ""
+        out.print(f"{name:<10}  {'up' if state['up'] else 'down':<4}  {state['url']}{missing}")
+        for what, address in state["addresses"].items():
+            out.print(f"{'':<10}  {'':<4}  {address}  ({what})")
+
+
+def _chosen(names: Sequence[str] | None) -> list[Server]:
+    unknown = sorted(set(names or ()) - SERVERS.keys())
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: not among {', '.join(SERVERS)}")
+    return [server for name, server in SERVERS.items() if not names or name in names]
+
+
+def _install_missing(servers: Sequence[Server]) -> dict[str, str]:
+    """Install what they lack; server -> why it cannot be started."""
+    lacking = {server.name: server.missing for server in servers if server.missing}
+    if not lacking:
+        return {}
+    if not can_install():
+        return {
+            name: f"{name}: install {' '.join(packages)} first"
+            for name, packages in lacking.items()
+        }
+    wanted = sorted({package for packages in lacking.values() for package in packages})
+    err.print(f"installing {' '.join(wanted)}")
+    try:
+        install(wanted)
+    except ServerError as exc:
+        return dict.fromkeys(lacking, str(exc))
+    return {}
+
+
+def _start(server: Server) -> str | None:
+    """Start a server; why it failed, or None."""
+    try:
+        if server.start():
+            typer.echo(server.name)
+    except ServerError as exc:
+        return str(exc)
+    return None
+
+
+def _state(server: Server) -> dict[str, object]:
+    return {
+        "up": server.ready(),
+        "url": server.url,
+        "addresses": dict(server.addresses),
+        "log": str(server.log),
+        "missing": server.missing,
+    }
+
+
+if __name__ == "__main__":
+    app(prog_name="scripts/services")

@@ -1,0 +1,104 @@
+"""RabbitMQ with streams, the consistent-hash exchange, the management API and its metrics."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pika
+from pika.exceptions import AMQPError
+
+from scripts.servers.contract import HOST, Server
+from scripts.servers.processes import find_program
+
+# Debian's programs themselves: the ones on the search path switch to the user rabbitmq.
+_PROGRAMS = Path("/usr/lib/rabbitmq/bin")
+_PLUGINS = (
+    "rabbitmq_management",
+    "rabbitmq_prometheus",
+    "rabbitmq_stream",
+    "rabbitmq_stream_management",
+    "rabbitmq_consistent_hash_exchange",
+)
+# Schedulers that sleep when idle instead of spinning, and a distribution port on loopback only.
+_ERLANG = (
+    "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+)
+
+
+class RabbitmqServer(Server):
+    """One RabbitMQ node and the Erlang port mapper it registers with."""
+
+    name = "rabbitmq"
+    preferred_ports = {
+        "amqp": 25672,
+        "management": 25673,
+        "metrics": 25674,
+        "stream": 25552,
+        "distribution": 25692,
+        "epmd": 24369,
+    }
+    programs = ("epmd", "rabbitmq")
+
+    @property
+    def url(self) -> str:
+        """The virtual host / for the user guest."""
+        return f"amqp://guest:guest@{HOST}:{self.port}/"
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """The other protocols."""
+        ports = self.ports
+        return {
+            "management": f"http://guest:guest@{HOST}:{ports['management']}/",
+            "metrics": f"http://{HOST}:{ports['metrics']}/metrics",
+            "stream": f"rabbitmq-stream://guest:guest@{HOST}:{ports['stream']}/",
+        }
+
+    def packages(self) -> Mapping[str, bool]:
+        """Debian's server, which brings Erlang."""
+        server = (_PROGRAMS / "rabbitmq-server").exists()
+        return {"rabbitmq-server": server and find_program("epmd") is not None}
+
+    def launch(self) -> None:
+        """Write its settings, start the port mapper and the node."""
+        ports = self.ports
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = {HOST}:{ports['amqp']}\n"
+            f"management.tcp.ip = {HOST}\nmanagement.tcp.port = {ports['management']}\n"
+            f"prometheus.tcp.ip = {HOST}\nprometheus.tcp.port = {ports['metrics']}\n"
+            f"stream.listeners.tcp.1 = {HOST}:{ports['stream']}\n"
+            f"stream.advertised_host = {HOST}\nstream.advertised_port = {ports['stream']}\n"
+            "disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 1GB\n"
+            "log.console = true\nlog.console.level = info\nlog.file = false\n"
+        )
+        (self.folder / "enabled_plugins").write_text(f"[{','.join(_PLUGINS)}].\n")
+        # Without -daemon it stays in the foreground, as a process of ours that ends with `down`.
+        mapper = [find_program("epmd") or "", "-port", str(ports["epmd"]), "-address", HOST]
+        self.spawn("epmd", mapper)
+        self.spawn("rabbitmq", [str(_PROGRAMS / "rabbitmq-server")], self._environment())
+
+    def answers(self) -> bool:
+        """A channel opens."""
+        try:
+            with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
+                connection.channel()
+        except (AMQPError, OSError):
+            return False
+        return True
+
+    def _environment(self) -> dict[str, str]:
+        folder = str(self.folder)
+        return {
+            "HOME": folder,  # holds the Erlang cookie
+            "RABBITMQ_NODENAME": "farwatch@localhost",
+            "RABBITMQ_DIST_PORT": str(self.ports["distribution"]),
+            "ERL_EPMD_PORT": str(self.ports["epmd"]),
+            "ERL_EPMD_ADDRESS": HOST,
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": folder,
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
+            # Makes the script become the node, so that signals reach it and not a shell.
+            "RUNNING_UNDER_SYSTEMD": "true",
+        }
