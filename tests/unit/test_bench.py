@@ -24,6 +24,7 @@ from scripts.benchmark.areas import draw_rules, draw_zones, memberships, region_
 from scripts.benchmark.command import plan
 from scripts.benchmark.fleet import DEG_PER_M, simulate
 from scripts.benchmark.generate import Inputs, Size, make_inputs
+from scripts.benchmark.launcher import main as launch
 from scripts.benchmark.matrix import ALL, QUICK, QUICK_RECORDS, Row
 from scripts.benchmark.measure import Figures, RunFailedError, Usage, combined, run_program
 from scripts.benchmark.table import Agreement, Outcome
