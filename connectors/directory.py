@@ -127,7 +127,7 @@ class _TopicFile(StatefulSinkPartition[Delivery, int]):
             self._file.close()
 
     def __del__(self) -> None:
-        # Bytewax drops partitions without closing them when another step fails.
+        # Bytewax does not promise to call close() when a run is cut short.
         self.close()
 
 

@@ -69,7 +69,7 @@ class _Lines(StatefulSinkPartition[Delivery, None]):
         ]
 
     def snapshot(self) -> None:
-        text = b"\n".join([*self._lines, b""])
+        text = memoryview(b"\n".join([*self._lines, b""]))
         self._lines = []
         # Not through sys.stdout: what it could not write to a closed pipe it would try again,
         # and complain about, when the interpreter ends.

@@ -62,7 +62,7 @@ def clear_alarms(
 def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
     zone = now.zone[i]
     zone_id = "" if zone == NO_ZONE else book.fences.zones[zone].id
-    occasion = now.visit_id[i] or int(now.since_us[i])
+    occasion = now.visit_id[i] or now.moment[i]
     return identity("alarm", book.rules[now.rule[i]].rule.id, vehicle_id, zone_id, occasion)
 
 
@@ -107,7 +107,7 @@ def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> E
     decision["fixes"] = list(dict.fromkeys([now.since_fix[i], fix]))
     return Event(
         type=kind,
-        event_id=identity(kind, now.alarm_id[i], int(now.since_us[i])),
+        event_id=identity(kind, now.alarm_id[i], now.moment[i]),
         vehicle_id=lookup.vehicle_id(place),
         time_us=time_us,
         data={

@@ -55,7 +55,8 @@ def comply(
     start = runs_of(enriched.frame)
     run_vehicle = enriched.frame.vehicle[start[:-1]].tolist()
     roster, slot = state.roster.admit(tuple(enriched.frame.vehicle_ids[c] for c in run_vehicle))
-    tracks = Tracks(enriched.frame, slot, start, np.repeat(np.arange(len(slot)), np.diff(start)))
+    run = np.repeat(np.arange(len(slot)), np.diff(start))
+    tracks = Tracks(enriched.frame, slot, start, run, np.array(enriched.ties, np.int64))
     stays = _stays(zones, tracks, enriched.stays)
     conditions, events = compliance.follow(
         registry.book,
@@ -89,6 +90,7 @@ def _enriched(registry: Registry, seen: Assessment, fenced: Fenced) -> Enriched:
     return Enriched(
         group=seen.key,
         frame=intake.tracks.frame,
+        ties=intake.tracks.tie.tolist(),
         stays=[
             Stay(zones[z].id, zones[z].version, visit_id, entered_us, start, stop)
             for z, visit_id, entered_us, start, stop in zip(

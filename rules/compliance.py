@@ -152,14 +152,17 @@ def _conditions(
         zone,
         np.empty(k, np.int64),
         np.empty(k, object),
+        np.empty(k, object),
         np.full(k, "", object),
         np.full(k, "", object),
     )
     goes_on, begins = where(found.first < 0), where(found.first >= 0)
-    now.since_us[goes_on], now.since_fix[goes_on] = known.since_us, known.since_fix
+    now.since_us[goes_on], now.moment[goes_on] = known.since_us, known.moment
+    now.since_fix[goes_on] = known.since_fix
     now.visit_id[goes_on], now.alarm_id[goes_on] = known.visit_id, known.alarm_id
     row = tracks.start[run[begins]] + found.first[begins]
     now.since_us[begins] = tracks.frame.time_us[row]
+    now.moment[begins] = [tracks.moment(r) for r in row.tolist()]
     now.since_fix[begins] = [tracks.frame.fix_name(r) for r in row.tolist()]
     # All entries of a span are of one stay: leaving a zone ends the span.
     visit = np.full(k, -1, np.intp)

@@ -16,14 +16,16 @@ class Conditions:
 
     ``rule``: (c,) index into ``RuleBook.rules``. ``slot``: (c,) roster slot of the vehicle.
     ``zone``: (c,) index into ``Fences.zones`` or ``NO_ZONE``. ``since_us``: (c,) int64 event time.
-    Object columns: ``since_fix`` names the record it holds since, ``visit_id`` the stay ("" for
-    rules on the record alone), ``alarm_id`` the alarm ("" while none is raised).
+    Object columns: ``moment`` (of ``Tracks``) and ``since_fix`` name the record it holds since,
+    ``visit_id`` the stay ("" for rules on the record alone), ``alarm_id`` the alarm ("" while none
+    is raised).
     """
 
     rule: Rows = field(default_factory=lambda: np.empty(0, np.intp))
     slot: Rows = field(default_factory=lambda: np.empty(0, np.intp))
     zone: Rows = field(default_factory=lambda: np.empty(0, np.intp))
     since_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    moment: np.ndarray = field(default_factory=lambda: np.empty(0, object))
     since_fix: np.ndarray = field(default_factory=lambda: np.empty(0, object))
     visit_id: np.ndarray = field(default_factory=lambda: np.empty(0, object))
     alarm_id: np.ndarray = field(default_factory=lambda: np.empty(0, object))
@@ -38,6 +40,7 @@ class Conditions:
             self.slot,
             self.zone,
             self.since_us,
+            self.moment,
             self.since_fix,
             self.visit_id,
             self.alarm_id,

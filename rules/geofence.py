@@ -200,7 +200,7 @@ def _visits(
     entered_us[goes_on], visit_id[goes_on] = known.entered_us, known.visit_id
     for i in entered.tolist():
         zone_id, vehicle_id = fences.zones[zone[i]].id, tracks.vehicle_id(int(run[i]))
-        visit_id[i] = identity("visit", zone_id, vehicle_id, entered_us[i])
+        visit_id[i] = identity("visit", zone_id, vehicle_id, tracks.moment(int(start[i])))
     return Visits(tracks.slot[run], zone, entered_us, visit_id)
 
 

@@ -18,11 +18,13 @@ class Roster:
     """The vehicles a key group knows; a vehicle's slot is its place in ``ids`` and never changes.
 
     ``last_us``: (slots,) int64, event time of the newest record taken in order, ``NEVER`` = none.
-    ``last_fix_us``: (slots,) int64, the same for records that carry a position.
+    ``last_count``: (slots,) int64, how many records it has had at that very time.
+    ``last_fix_us``: (slots,) int64, as ``last_us`` for records that carry a position.
     """
 
     ids: tuple[str, ...] = ()
     last_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    last_count: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     last_fix_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     # Derived from ids. It only ever grows, so versions of one roster share it.
     _slots: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
@@ -31,7 +33,7 @@ class Roster:
         return len(self.ids)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _roster, (self.ids, self.last_us, self.last_fix_us)
+        return _roster, (self.ids, self.last_us, self.last_count, self.last_fix_us)
 
     def admit(self, vehicle_ids: tuple[str, ...]) -> tuple["Roster", Rows]:
         """The roster that knows all of ``vehicle_ids``, and their slots in the same order."""
@@ -45,6 +47,7 @@ class Roster:
             roster = Roster(
                 self.ids + tuple(new),
                 np.concatenate([self.last_us, never]),
+                np.concatenate([self.last_count, np.zeros_like(never)]),
                 np.concatenate([self.last_fix_us, never]),
                 slots,
             )
@@ -52,8 +55,8 @@ class Roster:
         return roster, found
 
 
-def _roster(ids: tuple[str, ...], last_us: Longs, last_fix_us: Longs) -> Roster:
-    return Roster(ids, last_us, last_fix_us, _index(ids))
+def _roster(ids: tuple[str, ...], last_us: Longs, last_count: Longs, last_fix_us: Longs) -> Roster:
+    return Roster(ids, last_us, last_count, last_fix_us, _index(ids))
 
 
 def _index(ids: tuple[str, ...]) -> dict[str, int]:
@@ -65,17 +68,25 @@ class Tracks:
     """The records of one key group, each vehicle's in one run of rows in event-time order.
 
     ``frame``: n rows. ``slot``: (runs,) roster slot of each run's vehicle. ``start``:
-    (runs + 1,) first row of each run, ending with n. ``run``: (n,) run of each row.
+    (runs + 1,) first row of each run, ending with n. ``run``: (n,) run of each row. ``tie``: (n,)
+    int64, how many records of the vehicle at the very same time came before: with the time it
+    names the record, wherever frames are cut.
     """
 
     frame: Frame
     slot: Rows
     start: Rows
     run: Rows
+    tie: Longs
 
     def vehicle_id(self, run: int) -> str:
         """The id of the vehicle of a run."""
         return self.frame.vehicle_ids[int(self.frame.vehicle[self.start[run]])]
+
+    def moment(self, row: int) -> str:
+        """What names the record ``row`` among those of its vehicle."""
+        time_us, tie = int(self.frame.time_us[row]), int(self.tie[row])
+        return f"{time_us}.{tie}" if tie else str(time_us)
 
     def run_of_slot(self, slots: int) -> Rows:
         """(slots,) the run of each roster slot, -1 where the vehicle has no row here."""
@@ -136,15 +147,32 @@ def take_in(roster: Roster, frame: Frame) -> tuple[Roster, Intake]:
         present, run = np.unique(run[kept], return_inverse=True)
         frame, slot = frame.take(kept), slot[present]
         start = runs_of(frame)
-    tracks = Tracks(frame, slot, start, run)
+    tracks = Tracks(frame, slot, start, run, _ties(roster, frame, slot, start))
     return _moved_on(roster, tracks), Intake(tracks, kept, late, newest_us[late])
 
 
+def _ties(roster: Roster, frame: Frame, slot: Rows, start: Rows) -> Longs:
+    time_us, first = frame.time_us, start[:-1]
+    known = np.where(time_us[first] == roster.last_us[slot], roster.last_count[slot], 0)
+    fresh = np.ones(len(frame), np.bool_)
+    fresh[1:] = time_us[1:] != time_us[:-1]
+    fresh[first] = True
+    if fresh.all() and not known.any():
+        return np.zeros(len(frame), np.int64)
+    # Rows since the first of equal time; where that is the run's first, those of before count too.
+    begin = np.maximum.accumulate(np.where(fresh, np.arange(len(frame)), 0))
+    before = np.zeros(len(frame), np.int64)
+    before[first] = known
+    ties: Longs = np.arange(len(frame)) - begin + before[begin]
+    return ties
+
+
 def _moved_on(roster: Roster, tracks: Tracks) -> Roster:
-    last_us = roster.last_us.copy()
-    last_us[tracks.slot] = tracks.frame.time_us[tracks.start[1:] - 1]
+    last_us, last_count = roster.last_us.copy(), roster.last_count.copy()
+    last = tracks.start[1:] - 1
+    last_us[tracks.slot], last_count[tracks.slot] = tracks.frame.time_us[last], tracks.tie[last] + 1
     last_fix_us = roster.last_fix_us.copy()
     located = where(~np.isnan(tracks.frame.number("longitude")))
     # Rows of a run are in time order, so the last assignment to a slot is its newest fix.
     last_fix_us[tracks.slot[tracks.run[located]]] = tracks.frame.time_us[located]
-    return Roster(roster.ids, last_us, last_fix_us, roster._slots)  # noqa: SLF001 (own class)
+    return Roster(roster.ids, last_us, last_count, last_fix_us, roster._slots)  # noqa: SLF001 (own class)

@@ -42,11 +42,13 @@ class Enriched:
     """The records of one key group with the stays they make, the late ones apart.
 
     ``frame``: rows in order of vehicle, then event time; ``late``: records that came late,
-    ``newest_us``: what each one's vehicle had.
+    ``newest_us``: what each one's vehicle had. ``ties``: of each row, how many records of its
+    vehicle at the very same time came before.
     """
 
     group: str
     frame: Frame
+    ties: list[int]
     stays: list[Stay]
     late: Frame
     newest_us: list[int]
@@ -56,6 +58,7 @@ class Enriched:
 class _Data(msgspec.Struct):
     group: str
     columns: Columns
+    ties: list[int]
     stays: list[Stay]
     late_columns: Columns
     newest_us: list[int]
@@ -72,6 +75,7 @@ def enriched_event(enriched: Enriched) -> Event:
     data = _Data(
         enriched.group,
         to_columns(enriched.frame),
+        enriched.ties,
         enriched.stays,
         to_columns(enriched.late),
         enriched.newest_us,
@@ -92,6 +96,7 @@ def read_enriched(data: dict[str, Any]) -> Enriched:
     return Enriched(
         found.group,
         from_columns(found.columns),
+        found.ties,
         found.stays,
         from_columns(found.late_columns),
         found.newest_us,

@@ -118,6 +118,7 @@ class FrameEnriched(FrameChecked):
     """Records of one key group with the stays in zones that they make, as columns."""
 
     group: str
+    ties: list[int]
     stays: list[dict[str, Any]]
     late_columns: dict[str, Any]
     newest_us: list[int]
