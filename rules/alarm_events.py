@@ -71,16 +71,15 @@ class _Lookup:
 
     def __init__(self, book: RuleBook, tracks: Tracks, row: Rows, zone: Rows) -> None:
         self.book, self.tracks, self.row = book, tracks, row
-        frame = tracks.frame.take(row)
-        self.records = Columns.of_records(frame)
+        self.records = Columns.of_records(tracks.frame)
         on_zone = where(zone != NO_ZONE)
-        self.place = {int(p): k for k, p in enumerate(on_zone)}
-        self.stays = Columns.of_visits(frame, on_zone, book.zone_table, zone[on_zone])
+        self.place = {p: k for k, p in enumerate(on_zone.tolist())}
+        self.stays = Columns.of_visits(tracks.frame, row[on_zone], book.zone_table, zone[on_zone])
 
     def at(self, place: int) -> tuple[Columns, int]:
         if place in self.place:
             return self.stays, self.place[place]
-        return self.records, place
+        return self.records, int(self.row[place])
 
     def vehicle_id(self, place: int) -> str:
         """The vehicle at a row."""
