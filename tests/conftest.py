@@ -7,6 +7,8 @@ import pytest
 
 from tests.outside import DATA, MISSING
 
+pytest_plugins = ["tests.services"]
+
 
 @pytest.fixture
 def outside_data() -> Path:

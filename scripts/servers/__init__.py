@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from scripts.servers.contract import Server
+from scripts.servers.influxdb import InfluxdbServer
+from scripts.servers.kafka import KafkaServer
 from scripts.servers.postgresql import PostgresqlServer
 from scripts.servers.rabbitmq import RabbitmqServer
 from scripts.servers.redis import RedisServer
 
-FOLDER = Path(__file__).resolve().parents[2] / ".services"
+_FOLDER = Path(__file__).resolve().parents[2] / ".services"
+_KINDS = (RabbitmqServer, KafkaServer, PostgresqlServer, RedisServer, InfluxdbServer)
 
-SERVERS: dict[str, Server] = {
-    kind.name: kind(FOLDER) for kind in (RabbitmqServer, PostgresqlServer, RedisServer)
-}
+SERVERS: dict[str, Server] = {kind.name: kind(_FOLDER) for kind in _KINDS}

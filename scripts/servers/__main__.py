@@ -1,15 +1,14 @@
 """`scripts/services`: starts, stops and shows the servers for development and tests."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 from rich.console import Console
 
-from scripts.servers import FOLDER, SERVERS
+from scripts.servers import SERVERS
 from scripts.servers.contract import Server, ServerError
 from scripts.servers.packages import can_install, install
 
@@ -27,6 +26,15 @@ app = typer.Typer(
 out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
+
+class _State(TypedDict):
+    up: bool
+    url: str
+    addresses: dict[str, str]
+    log: str
+    missing: list[str]
+
+
 Names = Annotated[list[str] | None, typer.Argument(help=f"Among {', '.join(SERVERS)}; else all.")]
 
 
@@ -35,22 +43,22 @@ def up(
     names: Names = None,
     *,
     optional: Annotated[
-        bool, typer.Option("--optional", help="Leave out what cannot be had here; exit status 0.")
+        bool, typer.Option("--optional", help="Install nothing; leave out what is not here.")
     ] = False,
 ) -> None:
     """Start servers and wait until they answer; those it started are named on standard output.
 
-    Missing packages are installed where this is root on Debian.
+    Missing packages are installed where this is root on Debian and they are not optional.
     """
     servers = _chosen(names)
-    failures = _install_missing(servers)
+    failures = _install_missing(servers, allowed=can_install() and not optional)
     startable = [server for server in servers if server.name not in failures]
     with ThreadPoolExecutor(len(SERVERS)) as together:
         for server, failure in zip(startable, together.map(_start, startable), strict=True):
             if failure:
                 failures[server.name] = failure
-    for name, failure in failures.items():
-        err.print(f"{name} left out: {failure}" if optional else failure)
+    for failure in failures.values():
+        err.print(f"left out: {failure}" if optional else failure)
     if failures and not optional:
         raise typer.Exit(1)
 
@@ -65,9 +73,10 @@ def down(
     servers = _chosen(names)
     with ThreadPoolExecutor(len(SERVERS)) as together:
         list(together.map(Server.stop, servers))
-    if delete:
-        for server in servers:
-            shutil.rmtree(server.folder, ignore_errors=True)
+    for server in servers:
+        server.forget_ports()
+        if delete:
+            server.delete()
 
 
 @app.command()
@@ -94,12 +103,12 @@ def _chosen(names: Sequence[str] | None) -> list[Server]:
     return [server for name, server in SERVERS.items() if not names or name in names]
 
 
-def _install_missing(servers: Sequence[Server]) -> dict[str, str]:
+def _install_missing(servers: Sequence[Server], *, allowed: bool) -> dict[str, str]:
     """Install what they lack; server -> why it cannot be started."""
     lacking = {server.name: server.missing for server in servers if server.missing}
     if not lacking:
         return {}
-    if not can_install():
+    if not allowed:
         return {
             name: f"{name}: install {' '.join(packages)} first"
             for name, packages in lacking.items()
@@ -123,14 +132,14 @@ def _start(server: Server) -> str | None:
     return None
 
 
-def _state(server: Server) -> dict[str, object]:
-    return {
-        "up": server.ready(),
-        "url": server.url,
-        "addresses": dict(server.addresses),
-        "log": str(server.log),
-        "missing": server.missing,
-    }
+def _state(server: Server) -> _State:
+    return _State(
+        up=server.ready(),
+        url=server.url,
+        addresses=dict(server.addresses),
+        log=str(server.log),
+        missing=server.missing,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 from abc import ABC, abstractmethod
@@ -32,13 +33,14 @@ class Server(ABC):
     name: ClassVar[str]
     # What listens -> the port it takes unless another checkout has it.
     preferred_ports: ClassVar[Mapping[str, int]]
-    # Its processes in the order they start; the last one is the server, the rest serve it.
+    # Its processes in the order they start; they end in the opposite order.
     programs: ClassVar[tuple[str, ...]]
     stop_signal: ClassVar[int] = signal.SIGTERM
 
     def __init__(self, services: Path) -> None:
         self.folder = services / self.name
         self.log = self.folder / "log"
+        self._shift = self.folder / "shift"  # of its ports from the preferred ones
 
     @property
     @abstractmethod
@@ -71,7 +73,7 @@ class Server(ABC):
     def ports(self) -> dict[str, int]:
         """What listens -> its port: those of the last start, else the preferred ones."""
         try:
-            shift = int((self.folder / "shift").read_text())
+            shift = int(self._shift.read_text())
         except (FileNotFoundError, ValueError):
             shift = 0
         return {what: port + shift for what, port in self.preferred_ports.items()}
@@ -91,14 +93,14 @@ class Server(ABC):
         with self._alone():
             if self.ready():
                 return False
+            if not Path("/proc/self/stat").exists():
+                raise ServerError(f"{self.name}: these servers are for Linux")
             if self.missing:
                 raise ServerError(f"{self.name}: install {' '.join(self.missing)} first")
             if not self._alive():
                 self._choose_ports()
             self.launch()
-            ended = processes.wait_until(
-                lambda: self.ready() or not self._all_alive(), patience_s
-            )
+            ended = processes.wait_until(lambda: self.ready() or not self._all_alive(), patience_s)
             if not (ended and self.ready()):
                 raise ServerError(f"{self.name} does not come up; the end of {self._log_end()}")
             return True
@@ -118,6 +120,14 @@ class Server(ABC):
         with self._alone():
             for program in reversed(self.programs):
                 processes.kill(self._pid_file(program))
+
+    def forget_ports(self) -> None:
+        """Prefer the preferred ports at the next start."""
+        self._shift.unlink(missing_ok=True)
+
+    def delete(self) -> None:
+        """Delete what it stored, once it is stopped."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def spawn(
         self, program: str, words: Sequence[str], environment: Mapping[str, str] | None = None
@@ -145,11 +155,12 @@ class Server(ABC):
 
     def _choose_ports(self) -> None:
         """Keep the ports of the last start where they are free, else take the next free ones."""
-        if all(map(_is_free, self.ports.values())):
+        ports = self.ports.values()
+        if processes.wait_until(lambda: all(map(_is_free, ports)), patience_s=2):
             return
         for shift in range(0, _PORT_STEP * _PORT_TRIES, _PORT_STEP):
             if all(_is_free(port + shift) for port in self.preferred_ports.values()):
-                (self.folder / "shift").write_text(f"{shift}\n")
+                self._shift.write_text(f"{shift}\n")
                 return
         raise ServerError(f"{self.name}: every port it may take is in use: {self.ports}")
 

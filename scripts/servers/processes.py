@@ -47,7 +47,7 @@ def spawn(
         setsid=True,
     )
     started = _stat(pid)
-    pid_file.write_text(f"{pid} {started[2] if started else 0}\n")
+    pid_file.write_text(f"{pid} {started.started_ticks if started else 0}\n")
 
 
 def running(pid_file: Path) -> Process | None:
@@ -58,6 +58,12 @@ def running(pid_file: Path) -> Process | None:
         return None
     process = Process(pid, started_ticks)
     return process if _lives(process) else None
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or only an entry that nobody has cleared."""
+    found = _stat(pid)
+    return found is None or found.ended
 
 
 def stop(pid_file: Path, signal_number: int, patience_s: float) -> None:
@@ -97,9 +103,10 @@ def _kill(family: Sequence[Process]) -> None:
 def _family(process: Process) -> list[Process]:
     """A process and everything it started that is still its child, parents first."""
     children: dict[int, list[Process]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (found := _stat(int(entry))):
-            children.setdefault(found[1], []).append(Process(int(entry), found[2]))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (found := _stat(int(entry.name))):
+            child = Process(int(entry.name), found.started_ticks)
+            children.setdefault(found.parent, []).append(child)
     family = [process]
     for member in family:  # grows while it is walked
         family += children.get(member.pid, [])
@@ -108,20 +115,26 @@ def _family(process: Process) -> list[Process]:
 
 def _lives(process: Process) -> bool:
     found = _stat(process.pid)
-    if found is None or found[2] != process.started_ticks:
+    if found is None or found.started_ticks != process.started_ticks:
         return False
-    if found[0] == "Z":  # ended; where it is a child of ours, its entry is ours to clear
-        if found[1] == os.getpid():
-            os.waitpid(process.pid, os.WNOHANG)
-        return False
-    return True
+    if found.ended and found.parent == os.getpid():
+        os.waitpid(process.pid, os.WNOHANG)  # a child of ours: its entry is ours to clear
+    return not found.ended
 
 
-def _stat(pid: int) -> tuple[str, int, int] | None:
-    """State letter, parent and start (ticks since boot) of a process; None when it is gone."""
+class _Stat(NamedTuple):
+    ended: bool  # only its entry is left, which its parent has not cleared
+    parent: int
+    started_ticks: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    """What /proc tells of a process; None when it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text[text.rindex(")") + 2 :].split()  # the name before it may hold blanks
-    return fields[0], int(fields[1]), int(fields[19])
+    state, parent, threads, started_ticks = fields[0], *map(int, (fields[1], *fields[17:20:2]))
+    # The first thread of a killed process may be gone while others still hold its ports.
+    return _Stat(state == "Z" and threads <= 1, parent, started_ticks)

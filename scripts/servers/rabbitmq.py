@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pika
 from pika.exceptions import AMQPError
@@ -19,16 +20,14 @@ _PLUGINS = (
     "rabbitmq_consistent_hash_exchange",
 )
 # Schedulers that sleep when idle instead of spinning, and a distribution port on loopback only.
-_ERLANG = (
-    "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
-)
+_ERLANG = "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
 
 
 class RabbitmqServer(Server):
     """One RabbitMQ node and the Erlang port mapper it registers with."""
 
     name = "rabbitmq"
-    preferred_ports = {
+    preferred_ports: ClassVar[Mapping[str, int]] = {
         "amqp": 25672,
         "management": 25673,
         "metrics": 25674,

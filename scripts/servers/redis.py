@@ -1,6 +1,7 @@
 """Redis with its append-only file on, so that what it acknowledged outlives a kill."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from redis import Redis, RedisError
 
@@ -12,7 +13,7 @@ class RedisServer(Server):
     """One Redis server."""
 
     name = "redis"
-    preferred_ports = {"redis": 26379}
+    preferred_ports: ClassVar[Mapping[str, int]] = {"redis": 26379}
     programs = ("redis",)
 
     @property
