@@ -5,12 +5,13 @@ A connector module defines ``CONNECTOR``, names its scheme in ``registry.py``, a
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
+from connectors.refused import RefusedItems
 from schemas.delivery import Delivery
 from schemas.message import Message, Reject
 
@@ -24,6 +25,9 @@ class ConnectorError(Exception):
 
 class UnavailableError(ConnectorError):
     """The far side does not answer or asks to wait: trying again later may succeed."""
+
+    retry_after_s: float = 0.0
+    """How long the far side asks to wait at least."""
 
 
 class RefusedError(ConnectorError):
@@ -40,16 +44,20 @@ class ConnectorSettings:
 
     ``format`` names the reader of a file source; ``batch_rows`` is how many records a source hands
     out at once, ``epoch_rows`` how many within one epoch: Bytewax queues without bound between
-    epoch ends, so this bounds memory. ``timeout_s`` is how long a far side may keep us waiting.
+    epoch ends, so this bounds memory. ``timeout_s`` is how long a far side may keep us waiting,
+    ``patience_s`` how long a sink waits for one that is away. ``refused`` takes what a far side
+    refuses item by item.
     """
 
     format: str = "ndjson"
     batch_rows: int = 10_000
     epoch_rows: int = 400_000
     timeout_s: float = 5.0
+    patience_s: float = 900.0
+    refused: RefusedItems = field(default_factory=RefusedItems, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("batch_rows", "epoch_rows", "timeout_s"):
+        for name in ("batch_rows", "epoch_rows", "timeout_s", "patience_s"):
             if (value := getattr(self, name)) <= 0:
                 raise SettingsError(f"`{name}` {value}: must be more than 0; set it so")
 

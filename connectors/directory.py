@@ -16,6 +16,7 @@ from connectors.contract import (
     RefusedError,
     SettingsError,
 )
+from connectors.directory_tail import DirectorySubscription
 from connectors.paths import check_folder, url_path
 from connectors.seen import SeenIds
 from schemas.delivery import Delivery
@@ -219,4 +220,4 @@ def _open_sink(url: str, _settings: ConnectorSettings) -> DirectorySink:
     return DirectorySink(url)
 
 
-CONNECTOR: Final = Connector(open_sink=_open_sink)
+CONNECTOR: Final = Connector(open_sink=_open_sink, open_subscription=DirectorySubscription)

@@ -1,19 +1,36 @@
 """Documents named by a URL: zones, rules and other files read whole at start."""
 
-from connectors.contract import SettingsError
+import json
+from typing import Any, Final
+
+from connectors.contract import ConnectorSettings, SettingsError
+from connectors.definitions import DefinitionStore, Kind
 from connectors.paths import url_path
+from connectors.registry import masked, open_sink
+from schemas.rule import Rule
+
+STORES: Final = ("postgresql", "postgres", "sqlite")
+"""Schemes of the stores that keep zones and rules."""
 
 
-def read_document(url: str, holds: str) -> tuple[bytes, str]:
+def read_document(url: str, holds: Kind) -> tuple[bytes, str]:
     """The bytes of the document and the name to use in messages about it.
 
-    ``holds`` says what it should hold, for the message.
+    ``file:PATH`` is the file's content; a store gives its latest versions, zones as GeoJSON and
+    rules as YAML, one a line.
 
     Raises:
-        SettingsError: not a ``file:`` URL, or the file cannot be read.
+        SettingsError: no such document, or it cannot be read.
+        ConnectorError: the store does not answer.
     """
+    if _scheme(url) in STORES:
+        return _written(open_definitions(url).latest(holds), holds), masked(url)
     if not url.startswith("file:"):
-        raise SettingsError(f"`{url}`: {holds} are read from a file; write `file:PATH`")
+        stores = ", ".join(f"`{scheme}:`" for scheme in STORES)
+        raise SettingsError(
+            f"`{masked(url)}`: {holds} are read from a file or a store; write `file:PATH`"
+            f" or use one of {stores}"
+        )
     path = url_path(url)
     try:
         return path.read_bytes(), str(path)
@@ -21,3 +38,36 @@ def read_document(url: str, holds: str) -> tuple[bytes, str]:
         raise SettingsError(
             f"`{url}`: cannot read {holds} ({exc.strerror}); check the path"
         ) from exc
+
+
+def open_definitions(url: str) -> DefinitionStore:
+    """The store of zones and rules that ``url`` names; nothing is read yet.
+
+    Raises:
+        SettingsError: it keeps none, or the URL lacks a part.
+    """
+    store: object = open_sink(url, ConnectorSettings()) if _scheme(url) in STORES else None
+    if not isinstance(store, DefinitionStore):
+        stores = ", ".join(f"`{scheme}:`" for scheme in STORES)
+        raise SettingsError(f"`{masked(url)}`: keeps no zones and rules; use one of {stores}")
+    return store
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0]
+
+
+def _written(bodies: list[dict[str, Any]], holds: Kind) -> bytes:
+    lines = ",\n".join(json.dumps(_named(body, holds), ensure_ascii=False) for body in bodies)
+    if holds == "zones":
+        return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'.encode()
+    # JSON is YAML as well.
+    return f"[\n{lines}\n]\n".encode()
+
+
+def _named(body: dict[str, Any], holds: Kind) -> dict[str, Any]:
+    """The body with the names a file has: those of a rule's fields differ from the model's."""
+    if holds == "zones":
+        return body
+    fields = Rule.model_fields
+    return {(name in fields and fields[name].alias) or name: body[name] for name in body}

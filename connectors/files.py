@@ -17,6 +17,7 @@ from connectors.contract import (
     SettingsError,
 )
 from connectors.epoch import EpochRows
+from connectors.file_publisher import FilePublisher
 from connectors.paths import url_path
 from connectors.readers.contract import (
     Chunk,
@@ -186,4 +187,4 @@ def _open_source(url: str, settings: ConnectorSettings) -> FileSource:
     return FileSource(url, settings)
 
 
-CONNECTOR: Final = Connector(open_source=_open_source)
+CONNECTOR: Final = Connector(open_source=_open_source, open_publisher=FilePublisher)

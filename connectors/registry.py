@@ -4,12 +4,28 @@ import re
 from importlib import import_module
 from typing import Final
 
-from connectors.contract import Connector, ConnectorSettings, SettingsError, Sink, Source
+from connectors.contract import (
+    Connector,
+    ConnectorSettings,
+    Publisher,
+    SettingsError,
+    Sink,
+    Source,
+    Subscription,
+)
 
 SCHEMES: Final = {
+    "amqp": "connectors.rabbitmq",
+    "amqps": "connectors.rabbitmq",
     "dir": "connectors.directory",
     "file": "connectors.files",
+    "influxdb": "connectors.influxdb",
+    "kafka": "connectors.kafka",
     "memory": "connectors.memory",
+    "postgres": "connectors.postgres",
+    "postgresql": "connectors.postgres",
+    "redis": "connectors.redis",
+    "rediss": "connectors.redis",
     "sqlite": "connectors.sqlite",
     "stdout": "connectors.stdout",
 }
@@ -42,9 +58,31 @@ def open_sink(url: str, settings: ConnectorSettings) -> Sink:
     return connector.open_sink(url, settings)
 
 
+def open_publisher(url: str, settings: ConnectorSettings) -> Publisher:
+    """A publisher of telemetry to ``url``; the caller closes it.
+
+    Raises:
+        SettingsError: no connector publishes to such a URL, or it cannot be written.
+        ConnectorError: the far side does not answer or refuses.
+    """
+    connector = _connector(url)
+    if connector.open_publisher is None:
+        raise SettingsError(f"`{masked(url)}`: takes no telemetry; {_known('publish')}")
+    return connector.open_publisher(url, settings)
+
+
+def open_subscription(url: str, topic: str, settings: ConnectorSettings) -> Subscription:
+    """The messages of ``topic`` at ``url``; the caller closes it. Raises as ``open_publisher``."""
+    connector = _connector(url)
+    if connector.open_subscription is None:
+        raise SettingsError(f"`{masked(url)}`: has no topics to follow; {_known('subscribe')}")
+    return connector.open_subscription(url, topic, settings)
+
+
 def masked(url: str) -> str:
-    """The URL with its password, if any, hidden."""
-    return re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
+    """The URL with its password and token, if any, hidden."""
+    url = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)
+    return re.sub(r"([?&](?:\w*password|token)=)[^&]*", r"\1***", url)
 
 
 def _connector(url: str) -> Connector:
@@ -59,7 +97,15 @@ def _connector(url: str) -> Connector:
     return connector
 
 
+_OFFERS: Final = {
+    "read": "open_source",
+    "write": "open_sink",
+    "publish": "open_publisher",
+    "subscribe": "open_subscription",
+}
+
+
 def _known(can: str) -> str:
-    offers = "open_source" if can == "read" else "open_sink"
+    offers = _OFFERS[can]
     able = [s for s in SCHEMES if getattr(_connector(f"{s}:"), offers) is not None]
     return f"use one of {', '.join(able)}"

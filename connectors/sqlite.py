@@ -3,9 +3,8 @@
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,17 +19,17 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
+from connectors.definitions import Kind, Ledger
 from connectors.paths import check_folder, url_path
 from connectors.tables import (
-    AUDIT_LOG,
-    RULES,
     TABLES,
-    ZONES,
     Column,
-    Table,
     create,
+    extend,
+    in_order,
     insert,
     row,
+    row_values,
     table_of,
 )
 from schemas.delivery import Delivery
@@ -38,7 +37,7 @@ from schemas.frame import rfc3339
 
 APPLICATION_ID: Final = 0x46574348
 """Marks a SQLite file as ours (``FWCH``), in its header."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Kept as ``user_version``; raised whenever a table changes."""
 
 _TYPES: Final = {
@@ -50,7 +49,7 @@ _TYPES: Final = {
     Column.JSON: "TEXT",
     Column.BYTES: "BLOB",
 }
-_INSERT: Final = {table.name: insert(table, "?") for table in TABLES.values()}
+_INSERT: Final = {table.name: insert(table, row_values(table, "?")) for table in TABLES.values()}
 
 
 class SqliteSink:
@@ -85,12 +84,21 @@ class SqliteSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
+        self.keep({"zones": zones, "rules": rules}, "kept")
+
+    def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
+        """Keep versions; see ``DefinitionStore``."""
+        check_folder(self._url, self._path.parent)
         with _translated(self._path), closing(_open(self._path, self._timeout_s)) as file:
             file.execute("BEGIN IMMEDIATE")
-            for table, definitions in ((ZONES, zones), (RULES, rules)):
-                for definition in definitions:
-                    _keep(file, table, definition, self._path)
+            kept = Ledger(file.execute, "?", self._url).keep(definitions, action)
             file.execute("COMMIT")
+            return kept
+
+    def latest(self, kind: Kind) -> list[dict[str, Any]]:
+        """The latest versions; see ``DefinitionStore``."""
+        with _translated(self._path), closing(open_readonly(self._path)) as file:
+            return Ledger(file.execute, "?", self._url).latest(kind)
 
     def _check_file(self) -> None:
         with _translated(self._path), closing(_connect(self._path, "rw", self._timeout_s)) as file:
@@ -127,11 +135,11 @@ def read_events(path: Path, table: str) -> Iterator[dict[str, Any]]:
     that does not exist.
     """
     shape = TABLES[table]
-    order = shape.order or ", ".join(["time", *shape.key] if "time" in shape.columns else shape.key)
     parsed = [name for name, column in shape.columns.items() if column is Column.JSON]
     with closing(open_readonly(path)) as file:
         # The names come from TABLES, not from outside.
-        for found in file.execute(f'SELECT * FROM "{shape.name}" ORDER BY {order}'):  # noqa: S608
+        query = f'SELECT * FROM "{shape.name}" ORDER BY {in_order(shape)}'  # noqa: S608
+        for found in file.execute(query):
             event = dict(found)
             for name in parsed:
                 event[name] = json.loads(event[name])
@@ -172,7 +180,7 @@ class _Transactions(StatefulSinkPartition[Delivery, None]):
                     f"`sqlite:{self._path}`: has no table for the topic `{value.topic}`"
                 ) from exc
             if table is not None:
-                rows[table.name].append(row(table, value))
+                rows[table.name].append(row(table, value, rfc3339))
         with _translated(self._path):
             if not self._file.in_transaction:
                 self._file.execute("BEGIN IMMEDIATE")
@@ -189,7 +197,7 @@ class _Transactions(StatefulSinkPartition[Delivery, None]):
         self._file.close()
 
     def __del__(self) -> None:
-        # Bytewax drops partitions without closing them when another step fails.
+        # Bytewax does not promise to call close() when a run is cut short.
         self._file.close()
 
 
@@ -254,33 +262,12 @@ def _make_tables(file: sqlite3.Connection) -> None:
         for table in TABLES.values():
             for statement in create(table, _TYPES, "INTEGER PRIMARY KEY"):
                 file.execute(statement)
+            columns = file.execute("SELECT name FROM pragma_table_info(?)", (table.name,))
+            for statement in extend(table, _TYPES, [name for (name,) in columns.fetchall()]):
+                file.execute(statement)
         file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         file.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     file.execute("COMMIT")
-
-
-def _keep(file: sqlite3.Connection, table: Table, definition: Definition, path: Path) -> None:
-    body = json.dumps(definition.body, sort_keys=True, ensure_ascii=False)
-    # The table's name comes from TABLES, not from outside.
-    kept = file.execute(
-        f'SELECT definition FROM "{table.name}" WHERE id = ? AND version = ?',  # noqa: S608
-        (definition.id, definition.version),
-    ).fetchone()
-    if kept is None:
-        span = (_time(definition.effective_from_us), _time(definition.effective_to_us))
-        key = (definition.id, definition.version)
-        file.execute(_INSERT[table.name], (*key, *span, body))
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        file.execute(_INSERT[AUDIT_LOG.name], (now, f"{table.name} version kept", *key))
-    elif kept[0] != body:
-        raise SettingsError(
-            f"`sqlite:{path}`: keeps `{definition.id}` version {definition.version} of its "
-            f"{table.name} with other content; raise the version or name another file"
-        )
-
-
-def _time(time_us: int | None) -> str | None:
-    return None if time_us is None else rfc3339(time_us)
 
 
 @contextmanager

@@ -4,16 +4,16 @@ Column types are named by what they hold; each database maps them to its own.
 """
 
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from math import isnan
+from typing import Any, Final
 
 import msgspec
 
 from schemas.delivery import Delivery
 from schemas.event import payload
-from schemas.frame import rfc3339
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
     BETWEEN_TOPICS,
@@ -34,7 +34,7 @@ class Column(Enum):
     NUMBER = auto()
     TRUTH = auto()
     TIME = auto()
-    """RFC 3339 text, UTC, microseconds: sorts as time does."""
+    """UTC, microseconds; as text it is RFC 3339, which sorts as time does."""
     JSON = auto()
     BYTES = auto()
 
@@ -43,7 +43,7 @@ class Column(Enum):
 class Table:
     """A table: its columns in order, those that identify a row, those searched by.
 
-    ``order``: a further column, first and filled by the database: 1, 2, ... in order of arrival.
+    ``order``: a further column, first and filled by the database: it grows in order of arrival.
     """
 
     name: str
@@ -146,6 +146,7 @@ AUDIT_LOG: Final = Table(
         "action": Column.TEXT,
         "subject": Column.TEXT,
         "version": Column.WHOLE,
+        "who": Column.TEXT,
     },
     order="entry",
 )
@@ -192,48 +193,120 @@ def table_of(topic: str) -> Table | None:
     return INTERNAL if topic.startswith("_") else _TABLE_OF_TOPIC[topic]
 
 
-def row(table: Table, delivery: Delivery) -> tuple[object, ...]:
-    """The delivery as a row of ``table``, in the order of its columns."""
+def row(table: Table, delivery: Delivery, time: Callable[[int], object]) -> tuple[object, ...]:
+    """The delivery as a row of ``table``, in the order of its columns.
+
+    ``time`` turns microseconds since 1970 UTC into what the database takes. Every value is of its
+    column's type: what is not is kept in the payload alone. Text is valid Unicode.
+    """
     event = delivery.event
     data = payload(event)
+    try:
+        text = _json.encode(data).decode()
+    except UnicodeEncodeError:
+        data = _encodable(data)
+        text = _json.encode(data).decode()
     fields = data | {
         "type": event.type,
         "topic": delivery.topic,
-        "time": None if event.time_us is None else rfc3339(event.time_us),
+        "time": None if event.time_us is None else time(event.time_us),
     }
     if table is REJECTED:
         fields["raw"] = b64decode(event.data["raw"])
     else:
-        fields["data"] = _json.encode(data).decode()
-    return tuple([fields.get(name) for name in table.columns])
+        fields["data"] = text
+    return tuple([_FIT[column](fields.get(name)) for name, column in table.columns.items()])
 
 
 def create(table: Table, types: Mapping[Column, str], order_type: str) -> Iterator[str]:
-    """The statements that make ``table`` in a database with these names for the column types."""
+    """The statements that make ``table`` where absent, with these names for the column types."""
     columns = [f'"{name}" {types[column]}' for name, column in table.columns.items()]
     if table.order is not None:
         columns.insert(0, f'"{table.order}" {order_type}')
     if table.key:
         key = "UNIQUE" if table.order is not None else "PRIMARY KEY"
-        columns.append(f"{key} ({_names(table.key)})")
-    yield f'CREATE TABLE "{table.name}" ({", ".join(columns)})'
+        columns.append(f"{key} ({names(table.key)})")
+    yield f'CREATE TABLE IF NOT EXISTS "{table.name}" ({", ".join(columns)})'
     if table.index:
         name = f"{table.name}_by_{'_'.join(table.index)}"
-        yield f'CREATE INDEX "{name}" ON "{table.name}" ({_names(table.index)})'
+        yield f'CREATE INDEX IF NOT EXISTS "{name}" ON "{table.name}" ({names(table.index)})'
 
 
-def insert(table: Table, placeholder: str) -> str:
-    """The statement that adds a row unless one with its key is there."""
-    values = ", ".join([placeholder] * len(table.columns))
-    # Table and column names are constants of this module; values are bound.
-    return (
-        f'INSERT INTO "{table.name}" ({_names(table.columns)}) VALUES ({values}) '  # noqa: S608
-        "ON CONFLICT DO NOTHING"
-    )
+def extend(table: Table, types: Mapping[Column, str], present: Collection[str]) -> Iterator[str]:
+    """The statements that add the columns a table of an older version lacks to ``present``."""
+    for name, column in table.columns.items():
+        if name not in present:
+            yield f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {types[column]}'
 
 
-def _names(columns: Iterable[str]) -> str:
+def insert(table: Table, source: str) -> str:
+    """The statement that adds rows unless one with their key is there.
+
+    ``source``: ``VALUES (...)`` or a query that gives the table's columns in their order.
+    """
+    # Table and column names are constants of this module.
+    return f'INSERT INTO "{table.name}" ({names(table.columns)}) {source} ON CONFLICT DO NOTHING'
+
+
+def in_order(table: Table) -> str:
+    """What to order rows by: their arrival where that is kept, else event time."""
+    if table.order is not None:
+        return f'"{table.order}"'
+    return ('"time" NULLS FIRST, ' if "time" in table.columns else "") + names(table.key)
+
+
+def row_values(table: Table, placeholder: str) -> str:
+    """``VALUES (...)`` with a placeholder a column, for ``insert``."""
+    return f"VALUES ({', '.join([placeholder] * len(table.columns))})"
+
+
+def names(columns: Iterable[str]) -> str:
+    """Column names as SQL lists them."""
     return ", ".join(f'"{name}"' for name in columns)
+
+
+def _text(value: object) -> object:
+    return value if value is None or type(value) is str else _json.encode(value).decode()
+
+
+def _whole(value: object) -> object:
+    return value if type(value) is int and -_WHOLE_END <= value < _WHOLE_END else None
+
+
+def _number(value: object) -> object:
+    # JSON has no NaN, and a database may have none either.
+    if type(value) is float:
+        return None if isnan(value) else value
+    return None if _whole(value) is None else float(value)  # type: ignore[arg-type]
+
+
+def _truth(value: object) -> object:
+    return value if type(value) is bool else None
+
+
+def _as_given(value: object) -> object:
+    return value
+
+
+_WHOLE_END: Final = 2**63
+_FIT: Final[Mapping[Column, Callable[[object], object]]] = {
+    Column.TEXT: _text,
+    Column.WHOLE: _whole,
+    Column.NUMBER: _number,
+    Column.TRUTH: _truth,
+    Column.TIME: _as_given,
+    Column.JSON: _as_given,
+    Column.BYTES: _as_given,
+}
+
+
+def _encodable(value: Any) -> Any:
+    """The value with ``?`` for what no encoding has: halves of surrogate pairs."""
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(each) for each in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
 
 
 _json: Final = msgspec.json.Encoder()

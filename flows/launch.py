@@ -15,6 +15,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from connectors.contract import ConnectorError, SettingsError
+from connectors.registry import masked
 from flows.settings import Settings
 from flows.steps.dead_letter import DeadLetterLimitError
 from rules.registry import Registry
@@ -55,11 +56,12 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
         return None
     belongs = {
         "flow": flow_id,
-        "telemetry": settings.telemetry,
+        "telemetry": masked(settings.telemetry),
         "format": settings.format,
-        "results": list(settings.results),
+        "results": [masked(url) for url in settings.results],
         "key_groups": settings.key_groups,
         "zones_and_rules": registry.fingerprint,
+        "report": settings.report is not None,
     }
     try:
         _claim(folder, belongs)
@@ -73,7 +75,7 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
 def _claim(folder: Path, belongs: dict[str, object]) -> None:
     marker = folder / MARKER
     if marker.is_file():
-        found = json.loads(marker.read_text())
+        found = _read_marker(marker)
         differ = sorted(name for name in belongs if found.get(name) != belongs[name])
         if differ:
             raise SettingsError(
@@ -93,6 +95,23 @@ def _claim(folder: Path, belongs: dict[str, object]) -> None:
         init_db_dir(new, 1)
         Path(new, MARKER).write_text(json.dumps(belongs, indent=1))
         new.rename(folder)
+
+
+def _read_marker(marker: Path) -> dict[str, object]:
+    """What the folder belongs to; the store itself must at least look whole."""
+    remedy = "restore it or start with a new folder"
+    try:
+        found: dict[str, object] = json.loads(marker.read_text())
+    except ValueError as exc:
+        raise SettingsError(
+            f"recovery folder `{marker.parent}`: {marker.name} is torn; {remedy}"
+        ) from exc
+    store = marker.parent / "part-0.sqlite3"
+    if not store.is_file() or store.read_bytes()[:16] != b"SQLite format 3\0":
+        raise SettingsError(
+            f"recovery folder `{marker.parent}`: {store.name} is not whole; {remedy}"
+        )
+    return found
 
 
 @contextmanager
@@ -127,17 +146,18 @@ def _translated() -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as exc:
-        cause = _known_cause(exc)
+        if _caused_by(exc, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        cause = _caused_by(exc, SettingsError, ConnectorError, DeadLetterLimitError)
         if cause is None:
             raise
-        if isinstance(cause, SettingsError):
+        if isinstance(cause, (SettingsError, KeyboardInterrupt)):
             raise cause from None
         raise FlowError(str(cause)) from exc
 
 
-def _known_cause(exc: BaseException | None) -> Exception | None:
-    while exc is not None:
-        if isinstance(exc, (SettingsError, ConnectorError, DeadLetterLimitError)):
-            return exc
-        exc = exc.__cause__ or exc.__context__
-    return None
+def _caused_by(exc: BaseException, *kinds: type[BaseException]) -> BaseException | None:
+    link: BaseException | None = exc
+    while link is not None and not isinstance(link, kinds):
+        link = link.__cause__ or link.__context__
+    return link

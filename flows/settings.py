@@ -17,12 +17,13 @@ from pydantic_settings import (
 )
 
 from connectors.contract import ConnectorSettings, SettingsError
+from connectors.credentials import is_credential
 from rules.group import Policy
 from rules.registry import Registry
 from schemas.event import identity
 
 PREFIX: Final = "FARWATCH_"
-OTHER_VARIABLES: Final = {"FARWATCH_CONFIG", "FARWATCH_DATA"}
+OTHER_VARIABLES: Final = {"FARWATCH_CONFIG", "FARWATCH_DATA", "FARWATCH_USER"}
 """Variables of that prefix that are no settings of a flow."""
 
 
@@ -129,7 +130,7 @@ class Settings(BaseSettings):
 def _refuse_unknown(settings: type[Settings]) -> None:
     known = {PREFIX + name.upper() for name in settings.model_fields} | OTHER_VARIABLES
     for name in os.environ:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and not is_credential(name):
             close = get_close_matches(name, known, 1)
             remedy = f"did you mean {close[0]}?" if close else "remove it"
             raise SettingsError(f"unknown environment variable {name}; {remedy}")

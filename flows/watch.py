@@ -9,16 +9,19 @@ from bytewax.dataflow import Dataflow
 from flows import telemetry
 from flows.steps.assess import assess
 from flows.steps.bookkeeping import sample_tracks
+from flows.steps.live import tell_telemetry, telling, wanted_topics
 from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
 from flows.wiring import Wiring, from_environment
 from rules import group
+from schemas.live import TELEMETRY
 
 
 def watch(wiring: Wiring) -> Dataflow:
     """Hold every record against zones and rules and tell what happened."""
     flow = Dataflow("watch")
     settings, registry, policy = wiring.settings, wiring.registry, wiring.settings.policy()
+    wanted = wanted_topics(wiring.sinks.values())
     decoded = telemetry.read(flow, wiring)
     by_group = assess(decoded.frames, registry, settings.key_groups)
     watched = follow(
@@ -26,7 +29,7 @@ def watch(wiring: Wiring) -> Dataflow:
         by_group,
         Keyed(
             initial=group.GroupState(),
-            advance=partial(group.advance, registry, policy),
+            advance=telling(partial(group.advance, registry, policy), registry, wanted),
             release=partial(group.release, policy),
             release_after_s=settings.warning_batch_s,
             fingerprint=settings.fingerprint(registry),
@@ -36,6 +39,8 @@ def watch(wiring: Wiring) -> Dataflow:
     if settings.report:
         tracks = sample_tracks(decoded.frames, settings.track_s)
         results = op.merge("reported", results, tracks)
+    if TELEMETRY in wanted:
+        results = op.merge("live", results, tell_telemetry(by_group))
     write_results(results, wiring.sinks, "/farwatch/watch", wiring.told)
     return flow
 

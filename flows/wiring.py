@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bytewax.dataflow import Dataflow
 
 from connectors.contract import (
+    ConnectorError,
     Definition,
     Progress,
     RegistryStore,
@@ -14,6 +15,7 @@ from connectors.contract import (
     Sink,
     Source,
 )
+from connectors.refused import RefusedItems
 from connectors.registry import open_sink, open_source
 from flows.settings import Settings
 from flows.steps.registry import load_registry
@@ -25,7 +27,8 @@ from rules.registry import Registry
 class Wiring:
     """The far sides of a flow and what it judges by.
 
-    ``sinks``: by the step id of each, part of what keys the recovery state.
+    ``sinks``: by the step id of each, part of what keys the recovery state. ``refused``: what
+    sinks could not write, item by item.
     """
 
     settings: Settings
@@ -33,6 +36,7 @@ class Wiring:
     sinks: Mapping[str, Sink]
     registry: Registry
     told: Told = field(default_factory=Told)
+    refused: RefusedItems = field(default_factory=RefusedItems)
     on_progress: Progress | None = None
 
 
@@ -60,7 +64,13 @@ def wire(
     sinks = {step_id: open_sink(url, connector) for step_id, url in urls.items()}
     for sink in sinks.values():
         sink.check()
-    return Wiring(settings=settings, source=source, sinks=sinks, registry=registry)
+    return Wiring(
+        settings=settings,
+        source=source,
+        sinks=sinks,
+        registry=registry,
+        refused=connector.refused,
+    )
 
 
 def keep_registry(wiring: Wiring) -> None:
@@ -91,17 +101,27 @@ def keep_registry(wiring: Wiring) -> None:
             sink.write_registry(zones, rules)
 
 
+def _refuse_launcher_settings(settings: Settings) -> None:
+    if settings.recovery:
+        raise SettingsError("FARWATCH_RECOVERY: not used by bytewax.run; give it -r, -s and -b")
+    if settings.report:
+        raise SettingsError("FARWATCH_REPORT: not used by bytewax.run; use `farwatch watch`")
+
+
 def from_environment(
     build: Callable[[Wiring], Dataflow], *, zones: bool = True, rules: bool = True
 ) -> Dataflow:
     """The flow for `python -m bytewax.run`, all settings from the environment.
 
-    Wrong settings end the process with status 2 and one line.
+    Wrong settings end the process with status 2 and one line, a far side that does not answer
+    with 1.
     """
     try:
-        wiring = wire(Settings.load(), zones=zones, rules=rules)
+        settings = Settings.load()
+        _refuse_launcher_settings(settings)
+        wiring = wire(settings, zones=zones, rules=rules)
         keep_registry(wiring)
         return build(wiring)
-    except SettingsError as exc:
+    except (SettingsError, ConnectorError) as exc:
         sys.stderr.write(f"farwatch: {exc}\n")
-        raise SystemExit(2) from exc
+        raise SystemExit(2 if isinstance(exc, SettingsError) else 1) from exc

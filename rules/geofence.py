@@ -64,7 +64,14 @@ class Fences:
     def presence(self, frame: Frame) -> Presence:
         """Which zones in force hold, or may hold, each record's position."""
         hits = self.index.locate(frame.body, frame.number("longitude"), frame.number("latitude"))
-        row, zone = hits.row, hits.zone
+        possible, certain = self.allows(frame, hits.row, hits.zone)
+        return Presence(hits.row[possible], hits.zone[possible], certain[possible])
+
+    def allows(self, frame: Frame, row: Rows, zone: Rows) -> tuple[Bools, Bools]:
+        """Whether time, depth and altitude allow record ``row[i]`` in ``zone[i]``, and surely so.
+
+        An unknown depth (altitude) excludes nothing, but nothing is sure in a zone that asks.
+        """
         time_us = frame.time_us[row]
         possible = (time_us >= self.from_us[zone]) & (time_us < self.to_us[zone])
         certain = np.ones(len(row), np.bool_)
@@ -76,7 +83,7 @@ class Fences:
                 possible &= ~((value < low[zone]) | (value > high[zone]))
                 banded = ~(np.isnan(low[zone]) & np.isnan(high[zone]))
                 certain &= ~(banded & np.isnan(value))
-        return Presence(row[possible], zone[possible], certain[possible])
+        return possible, certain
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +132,6 @@ class Stays:
         return self.start[visit] + offset, visit
 
 
-@dataclass(frozen=True, slots=True)
-class _Fixes:
-    """The rows of the tracks that carry a position; f of them, in order.
-
-    ``row``: (f,). ``start``: (runs + 1,) first fix of each run, ending with f.
-    ``previous_us``: (f,) int64 event time of the vehicle's fix before, ``NEVER`` = none.
-    """
-
-    row: Rows
-    start: Rows
-    previous_us: Longs
-
-
 def follow(
     fences: Fences, open_visits: Visits, before: Roster, tracks: Tracks, presence: Presence
 ) -> tuple[Visits, Stays, list[Event]]:
@@ -145,47 +139,94 @@ def follow(
 
     ``open_visits``: the group's visits open before these rows; ``before``: its roster as it was
     before them. Returns the visits open now, the stays that touch these rows, and the events by
-    track, time and zone.
+    vehicle and record; of one record the exits first.
     """
-    fixes = _fixes(before, tracks)
-    fixes_of_run = np.diff(fixes.start)
+    if not len(tracks.frame):
+        return open_visits, Stays(Visits(), np.empty(0, np.intp), np.empty(0, np.intp)), []
     zones = max(len(fences.zones), 1)
     slots = int(max(tracks.slot.max(initial=-1), open_visits.slot.max(initial=-1))) + 1
     run_of_visit = tracks.run_of_slot(slots)[open_visits.slot]
     touched = where(run_of_visit >= 0)
     known, known_run = open_visits.take(touched), run_of_visit[touched]
-    run = tracks.run[presence.row]
+    known_subject = known_run * zones + known.zone
+    row, zone, certain = _entries(fences, tracks, presence, known_subject)
+    run, rows_of_run = tracks.run[row], np.diff(tracks.start)
     found = spans(
-        subject=run * zones + presence.zone,
-        rank=np.searchsorted(fixes.row, presence.row) - fixes.start[run],
-        certain=presence.certain,
-        open_subject=known_run * zones + known.zone,
-        length=fixes_of_run[run],
-        of_open=fixes_of_run[known_run],
+        subject=run * zones + zone,
+        rank=row - tracks.start[run],
+        certain=certain,
+        open_subject=known_subject,
+        length=rows_of_run[run],
+        of_open=rows_of_run[known_run],
     )
     run, zone = found.subject // zones, found.subject % zones
     entered, left = where(found.first >= 0), where(found.ended)
-    entry = fixes.start[run[entered]] + found.first[entered]
-    exit_ = fixes.start[run[left]] + found.last[left] + 1
-    # A stay's rows run from its first fix (or the run's first row where it was open before) to
-    # the row before the fix that ends it (or the run's last row).
-    start, stop = tracks.start[run], tracks.start[run + 1]
-    start[entered], stop[left] = fixes.row[entry], fixes.row[exit_]
+    start = tracks.start[run] + np.maximum(found.first, 0)
+    stop = tracks.start[run] + found.last + 1
     # Spans come sorted by subject and an open visit's span is its subject's first, so the spans
     # that go on stand in the order of the open visits sorted by subject.
-    known = known.take(np.argsort(known_run * zones + known.zone, kind="stable"))
+    known = known.take(np.argsort(known_subject, kind="stable"))
     visits = _visits(fences, tracks, known, (run, zone, start), entered)
-    events = [
-        _exited(fences, tracks.frame, visits, int(i), (int(fixes.row[j]), fixes.previous_us[j]))
-        for i, j in zip(left, exit_, strict=True)
+    previous_us = _previous_fix_us(before, tracks)
+    told = [
+        (visits.slot[i], stop[i], 0, _exited(fences, tracks.frame, visits, int(i), at))
+        for i in left
+        for at in [(int(stop[i]), previous_us[stop[i]])]
     ]
-    events += [
-        _entered(fences, tracks.frame, visits, int(i), (int(fixes.row[j]), fixes.previous_us[j]))
-        for i, j in zip(entered, entry, strict=True)
+    told += [
+        (visits.slot[i], start[i], 1, _entered(fences, tracks.frame, visits, int(i), at))
+        for i in entered
+        for at in [(int(start[i]), previous_us[start[i]])]
     ]
-    events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
+    told.sort(key=lambda event: event[:3])
     still_open = open_visits.take(where(run_of_visit < 0)).plus(visits.take(where(~found.ended)))
-    return still_open, Stays(visits, start, stop), events
+    return still_open, Stays(visits, start, stop), [event for *_, event in told]
+
+
+def _entries(
+    fences: Fences, tracks: Tracks, presence: Presence, open_subject: Rows
+) -> tuple[Rows, Rows, Bools]:
+    """Where a vehicle is or may be in a zone: (row, zone, certain), (m,) each, every row once.
+
+    A record without a position does not say where the vehicle is, but its time, depth or altitude
+    may say where it is not: it may be in each zone that its vehicle is in or has a fix in.
+    """
+    nowhere = where(np.isnan(tracks.frame.number("longitude")))
+    if not len(nowhere):
+        return presence.row, presence.zone, presence.certain
+    zones = max(len(fences.zones), 1)
+    # Candidates sorted by run, so that those of a row's run are a slice.
+    subject = np.unique(
+        np.concatenate([open_subject, tracks.run[presence.row] * zones + presence.zone])
+    )
+    first, end = np.searchsorted(
+        subject, np.stack([tracks.run[nowhere], tracks.run[nowhere] + 1]) * zones
+    )
+    row = np.repeat(nowhere, end - first)
+    skipped = np.repeat(np.cumsum(end - first) - (end - first), end - first)
+    zone = subject[np.repeat(first, end - first) + np.arange(len(row)) - skipped] % zones
+    possible, _ = fences.allows(tracks.frame, row, zone)
+    row, zone = row[possible], zone[possible]
+    return (
+        np.concatenate([presence.row, row]),
+        np.concatenate([presence.zone, zone]),
+        np.concatenate([presence.certain, np.zeros(len(row), np.bool_)]),
+    )
+
+
+def _previous_fix_us(before: Roster, tracks: Tracks) -> Longs:
+    """(n,) event time of the vehicle's last fix before each row, ``NEVER`` = none."""
+    rows, frame = np.arange(len(tracks.frame)), tracks.frame
+    located = ~np.isnan(frame.number("longitude"))
+    # latest[i]: the newest located row up to row i, of any vehicle.
+    latest = np.maximum.accumulate(np.where(located, rows, -1))
+    earlier = np.concatenate([[-1], latest[:-1]])
+    slot = tracks.slot
+    known = slot < len(before)
+    of_run = np.full(len(slot), NEVER)
+    of_run[known] = before.last_fix_us[slot[known]]
+    in_run = earlier >= tracks.start[tracks.run]
+    return np.where(in_run, frame.time_us[np.maximum(earlier, 0)], of_run[tracks.run])
 
 
 def _visits(
@@ -202,19 +243,6 @@ def _visits(
         zone_id, vehicle_id = fences.zones[zone[i]].id, tracks.vehicle_id(int(run[i]))
         visit_id[i] = identity("visit", zone_id, vehicle_id, tracks.moment(int(start[i])))
     return Visits(tracks.slot[run], zone, entered_us, visit_id)
-
-
-def _fixes(before: Roster, tracks: Tracks) -> _Fixes:
-    row = where(~np.isnan(tracks.frame.number("longitude")))
-    start = np.searchsorted(row, tracks.start)
-    previous_us = np.empty(len(row), np.int64)
-    previous_us[1:] = tracks.frame.time_us[row[:-1]]
-    moved = where(np.diff(start))
-    slot = tracks.slot[moved]
-    known = slot < len(before)
-    previous_us[start[moved]] = NEVER
-    previous_us[start[moved[known]]] = before.last_fix_us[slot[known]]
-    return _Fixes(row, start, previous_us)
 
 
 def _entered(

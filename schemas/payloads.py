@@ -32,8 +32,8 @@ class ZoneEntered(Payload):
     zone_version: int
     visit_id: Identity
     time: Time
-    longitude: float
-    latitude: float
+    longitude: float | None
+    latitude: float | None
     depth_m: float | None
     reason: Literal["observed", "inferred", "zone_changed"]
     uncertainty_s: float | None = Field(

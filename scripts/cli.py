@@ -8,8 +8,9 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 
-from connectors.contract import SettingsError
+from connectors.contract import ConnectorError, SettingsError
 from connectors.readers import FORMATS
+from connectors.registry import masked
 from flows.launch import FlowError
 from flows.settings import Settings
 
@@ -27,6 +28,8 @@ zones_app = typer.Typer(help="Zones.", no_args_is_help=True)
 rules_app = typer.Typer(help="Rules.", no_args_is_help=True)
 app.add_typer(zones_app, name="zones")
 app.add_typer(rules_app, name="rules")
+letters_app = typer.Typer(help="Rejected records.", no_args_is_help=True)
+app.add_typer(letters_app, name="dead-letters")
 
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
@@ -50,7 +53,7 @@ def _exits(command: Callable[P, R]) -> Callable[P, R]:
         except SettingsError as exc:
             err.print(f"farwatch: {exc}")
             raise typer.Exit(2) from exc
-        except FlowError as exc:
+        except (FlowError, ConnectorError) as exc:
             err.print(f"farwatch: {exc}")
             raise typer.Exit(1) from exc
         except KeyboardInterrupt as exc:
@@ -124,6 +127,52 @@ def demo(
     run_demo(out, data, basemap)
 
 
+@app.command()
+@_exits
+def publish(  # noqa: PLR0913 (the options of the command)
+    file: Annotated[Path, typer.Argument(help="File of telemetry.")],
+    *,
+    to: Annotated[str, typer.Option(help="URL: amqp://, kafka:// or file:PATH")],
+    format_: Annotated[str, typer.Option("--format", help=_FORMAT_HELP)] = "ndjson",
+    rate: Annotated[float | None, typer.Option(help="Records a second.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Times as fast as it happened; 1 is real time.")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Records of a vehicle in one message, at most.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")] = False,
+) -> None:
+    """Publish the records of a file; at full speed unless --rate or --speed is given."""
+    from scripts.publish import Pace, run_publish  # noqa: PLC0415
+
+    pace = Pace(rate=rate, speed=speed)
+    try:
+        run_publish(file, to, format_=format_, pace=pace, batch=batch, quiet=quiet)
+    except KeyboardInterrupt as exc:
+        err.print("farwatch: interrupted; what was published until then is confirmed")
+        raise typer.Exit(130) from exc
+
+
+@app.command()
+@_exits
+def subscribe(
+    topic: Annotated[str, typer.Argument(help="Topic, such as critical_alerts.")],
+    *,
+    from_: Annotated[str, typer.Option("--from", help="URL: amqp://, kafka:// or dir:PATH")],
+    filter_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            help="field=value, or CEL over `data` and `event`; may be repeated: all must hold.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Messages as they are, one a line.")] = False,
+) -> None:
+    """Print what comes on a topic until Ctrl-C; of a folder, first what is there."""
+    from scripts.subscribe import run_subscribe  # noqa: PLC0415
+
+    run_subscribe(topic, from_, filters=filter_ or (), as_json=json)
+
+
 @app.command("bench", context_settings={"ignore_unknown_options": True}, add_help_option=False)
 def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Measure the watch against the per-message way; `farwatch bench --help` tells more."""
@@ -152,6 +201,109 @@ def check_rules(file: Annotated[Path, typer.Argument(help="YAML file of rules.")
 
     rules = load_rule_file(f"file:{file}")
     err.print(f"{file}: {len(rules)} rules, no mistakes")
+
+
+_To = Annotated[str, typer.Option("--to", help="URL of the store: postgresql://..., sqlite:PATH")]
+_From = Annotated[
+    str, typer.Option("--from", help="URL of the store: postgresql://..., sqlite:PATH")
+]
+_At = Annotated[str | None, typer.Option(help="When it ends, RFC 3339; now if not given.")]
+
+
+@zones_app.command("put")
+@_exits
+def put_zones(
+    file: Annotated[Path, typer.Argument(help="GeoJSON file of zones.")], to: _To
+) -> None:
+    """Add the zones of a file to a store, as new versions where they differ."""
+    from scripts import definitions  # noqa: PLC0415
+
+    new, kept = definitions.put(definitions.ZONES, file, to)
+    err.print(f"{new} new versions of zones, {kept} as they were")
+
+
+@zones_app.command("list")
+@_exits
+def list_zones(source: _From) -> None:
+    """List the latest version of each zone in a store."""
+    from scripts import definitions  # noqa: PLC0415
+
+    definitions.show(definitions.ZONES, source)
+
+
+@zones_app.command("remove")
+@_exits
+def remove_zone(
+    name: Annotated[str, typer.Argument(metavar="ID")], to: _To, at: _At = None
+) -> None:
+    """End a zone: a new version says until when it is in force; nothing is deleted."""
+    from scripts import definitions  # noqa: PLC0415
+
+    end = definitions.remove(definitions.ZONES, name, to, at)
+    err.print(f"zone {name} is in force until {end.isoformat()}")
+
+
+@rules_app.command("put")
+@_exits
+def put_rules(file: Annotated[Path, typer.Argument(help="YAML file of rules.")], to: _To) -> None:
+    """Add the rules of a file to a store, as new versions where they differ."""
+    from scripts import definitions  # noqa: PLC0415
+
+    new, kept = definitions.put(definitions.RULES, file, to)
+    err.print(f"{new} new versions of rules, {kept} as they were")
+
+
+@rules_app.command("list")
+@_exits
+def list_rules(source: _From) -> None:
+    """List the latest version of each rule in a store."""
+    from scripts import definitions  # noqa: PLC0415
+
+    definitions.show(definitions.RULES, source)
+
+
+@rules_app.command("remove")
+@_exits
+def remove_rule(
+    name: Annotated[str, typer.Argument(metavar="ID")], to: _To, at: _At = None
+) -> None:
+    """End a rule: a new version says until when it is in force; nothing is deleted."""
+    from scripts import definitions  # noqa: PLC0415
+
+    end = definitions.remove(definitions.RULES, name, to, at)
+    err.print(f"rule {name} is in force until {end.isoformat()}")
+
+
+_Letters = Annotated[
+    str, typer.Option("--from", help="URL of results: dir:PATH, sqlite:PATH, postgresql://...")
+]
+_Reason = Annotated[str, typer.Option(help="Only those whose reason holds this text.")]
+
+
+@letters_app.command("list")
+@_exits
+def list_letters(
+    source: _Letters,
+    limit: Annotated[int, typer.Option(min=1, help="Show the latest so many.")] = 20,
+    reason: _Reason = "",
+) -> None:
+    """Show rejected records: where each came from, why it was rejected, its bytes."""
+    from scripts.dead_letters import show_dead_letters  # noqa: PLC0415
+
+    err.print(f"{show_dead_letters(source, reason, limit)} dead letters shown")
+
+
+@letters_app.command("retry")
+@_exits
+def retry_letters(
+    source: _Letters,
+    to: Annotated[str, typer.Option(help="URL to publish to: file:PATH, amqp://, kafka://")],
+    reason: _Reason = "",
+) -> None:
+    """Publish the bytes of rejected records again; the dead letters stay where they are."""
+    from scripts.dead_letters import retry_dead_letters  # noqa: PLC0415
+
+    err.print(f"{retry_dead_letters(source, to, reason)} records published to {masked(to)}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from rich.table import Table
 
 from connectors.contract import Progress as OnProgress
+from connectors.contract import SettingsError
 from connectors.paths import check_folder
+from connectors.registry import masked
 from flows.launch import launch, open_recovery
 from flows.settings import Settings
 from flows.steps.results import Told
@@ -29,7 +31,7 @@ def run_watch(settings: Settings, *, background: Background, quiet: bool) -> Non
     with ExitStack() as stack:
         extra = {}
         if settings.report:
-            check_folder(f"--report {settings.report}", settings.report.parent)
+            _check_report(settings.report)
             store = stack.enter_context(_report_store(settings))
             extra["report"] = f"sqlite:{store}"
         wiring = wire(settings, extra_results=extra)
@@ -38,11 +40,18 @@ def run_watch(settings: Settings, *, background: Background, quiet: bool) -> Non
         with _progress(quiet=quiet, total=wiring.source.total_bytes) as on_progress:
             launch(watch(replace(wiring, on_progress=on_progress)), settings, recovery)
         if settings.report:
-            inputs = {name: getattr(settings, name) for name in ("telemetry", "zones", "rules")}
+            names = ("telemetry", "zones", "rules")
+            inputs = {name: masked(getattr(settings, name)) for name in names}
             zones = wiring.registry.fences.zones
             write_report(settings.report, store, zones, inputs, background)
     if not quiet:
         _summary(settings, wiring.told)
+
+
+def _check_report(target: Path) -> None:
+    check_folder(f"--report {target}", target.parent)
+    if target.is_dir():
+        raise SettingsError(f"--report `{target}`: is a folder; name a file in it")
 
 
 @contextmanager
@@ -88,6 +97,6 @@ def _summary(settings: Settings, told: Told) -> None:
     console = Console(stderr=True)
     console.print(table)
     for url in settings.results:
-        console.print(f"results: {url}", highlight=False, soft_wrap=True)
+        console.print(f"results: {masked(url)}", highlight=False, soft_wrap=True)
     if settings.report:
         console.print(f"report: {settings.report}", highlight=False, soft_wrap=True)

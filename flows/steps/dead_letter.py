@@ -10,6 +10,7 @@ from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from connectors.refused import RefusedItems
 from schemas.message import Message, Reject
 
 
@@ -69,14 +70,19 @@ class DeadLetterLimit:
 class GuardedSource(FixedPartitionedSource[Message | Reject, Any]):
     """A source that stops at the dead-letter limit, between two epochs.
 
-    Parallelism, delivery after a restart and acknowledgement are those of the source within.
+    It also hands out, as rejects, what the sinks of this process had refused. Parallelism,
+    delivery after a restart and acknowledgement are those of the source within.
     """
 
     def __init__(
-        self, inner: FixedPartitionedSource[Message | Reject, Any], limit: DeadLetterLimit
+        self,
+        inner: FixedPartitionedSource[Message | Reject, Any],
+        limit: DeadLetterLimit,
+        refused: RefusedItems,
     ) -> None:
         self.inner = inner
         self.limit = limit
+        self.refused = refused
 
     def list_parts(self) -> list[str]:
         """The parts of the source within."""
@@ -84,17 +90,23 @@ class GuardedSource(FixedPartitionedSource[Message | Reject, Any]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> "_GuardedPart":
         """The part of the source within, guarded."""
-        return _GuardedPart(self.inner.build_part(step_id, for_part, resume_state), self.limit)
+        inner = self.inner.build_part(step_id, for_part, resume_state)
+        return _GuardedPart(inner, self.limit, self.refused)
 
 
 class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
     # The first next_batch() after snapshot() comes once all outputs of the epoch are written and
     # committed: only then may the limit stop the flow, and only then is the end of the input told.
+    # By then the sinks have said what of the last epoch they could not write.
     def __init__(
-        self, inner: StatefulSourcePartition[Message | Reject, Any], limit: DeadLetterLimit
+        self,
+        inner: StatefulSourcePartition[Message | Reject, Any],
+        limit: DeadLetterLimit,
+        refused: RefusedItems,
     ) -> None:
         self.inner = inner
         self.limit = limit
+        self.refused = refused
         self.snapshot_taken = False
         self.ended = False
 
@@ -102,6 +114,8 @@ class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
         if self.snapshot_taken:
             self.snapshot_taken = False
             self.limit.check(ended=self.ended)
+            if refused := self.refused.take():
+                return refused
             if self.ended:
                 raise StopIteration
         if self.ended:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from rules.rulesets import CompiledRule, load_rules
-from schemas.rule import RuleFileError
-
 from connectors.contract import SettingsError
 from connectors.documents import read_document
 from rules.registry import Registry
+from rules.rulesets import CompiledRule, load_rules
 from rules.zone_geometry import ZoneGeometryError, zone_shapes
+from schemas.effective import Versioned, overlaps
+from schemas.rule import RuleFileError
 from schemas.zone import Zone, ZoneFileError, load_zones
 
 
@@ -51,6 +51,7 @@ def load_zone_file(url: str) -> tuple[Zone, ...]:
         zone_shapes(zones, name)
     except (ZoneFileError, ZoneGeometryError) as exc:
         raise RegistryError(exc.mistakes) from exc
+    _refuse_overlaps(zones, name)
     return zones
 
 
@@ -61,7 +62,15 @@ def load_rule_file(url: str) -> tuple[CompiledRule, ...]:
         RegistryError: every mistake in the document.
         SettingsError: it cannot be read.
     """
+    document, name = read_document(url, "rules")
     try:
-        return load_rules(*read_document(url, "rules")).rules
+        rules = load_rules(document, name).rules
     except RuleFileError as exc:
         raise RegistryError(exc.mistakes) from exc
+    _refuse_overlaps([compiled.rule for compiled in rules], name)
+    return rules
+
+
+def _refuse_overlaps(versions: Iterable[Versioned], name: str) -> None:
+    if mistakes := tuple(overlaps(versions, name)):
+        raise RegistryError(mistakes)

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping
 
 import bytewax.operators as op
 from bytewax.dataflow import Stream
+from bytewax.operators import KeyedStream
 
-from connectors.contract import Sink
+from connectors.contract import LiveSink, Sink
 from schemas.delivery import Delivery
+from schemas.live import LIVE_TOPICS
 
 
 class Told:
@@ -33,13 +35,28 @@ def write_results(
 ) -> None:
     """Write every delivery to every sink; ``sinks`` by the name their step is to have.
 
-    The name is part of the step id that keys the sink's recovery state: keep it while state lives.
+    What the topics of ``schemas.live`` hold goes only to sinks that want it. The name is part of
+    the step id that keys the sink's recovery state: keep it while state lives.
     """
 
     def by_topic(batch: list[Delivery]) -> list[tuple[str, Delivery]]:
-        told.count(batch)
-        return [(delivery.topic, delivery) for delivery in batch]
+        results = [delivery for delivery in batch if delivery.topic not in LIVE_TOPICS]
+        told.count(results)
+        return [(delivery.topic, delivery) for delivery in results]
 
     keyed = op.flat_map_batch("by_topic", deliveries, by_topic)
     for name, sink in sinks.items():
-        op.output(name, keyed, sink.build(source))
+        for_sink = keyed
+        if isinstance(sink, LiveSink):
+            live = _only(sink.wants, f"{name}_wants", deliveries)
+            for_sink = op.merge(f"{name}_all", keyed, live)
+        op.output(name, for_sink, sink.build(source))
+
+
+def _only(
+    topics: frozenset[str], step_id: str, deliveries: Stream[Delivery]
+) -> KeyedStream[Delivery]:
+    def wanted(batch: list[Delivery]) -> list[tuple[str, Delivery]]:
+        return [(delivery.topic, delivery) for delivery in batch if delivery.topic in topics]
+
+    return op.flat_map_batch(step_id, deliveries, wanted)

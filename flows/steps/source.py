@@ -12,5 +12,5 @@ def messages_in(flow: Dataflow, wiring: Wiring) -> tuple[Stream[Message | Reject
     """The messages of the source, and the limit to count what becomes of them with."""
     settings = wiring.settings
     limit = DeadLetterLimit(settings.dead_letter_ratio, settings.dead_letter_run)
-    guarded = GuardedSource(wiring.source.build(wiring.on_progress), limit)
+    guarded = GuardedSource(wiring.source.build(wiring.on_progress), limit, wiring.refused)
     return op.input("telemetry", flow, guarded), limit

@@ -14,6 +14,7 @@ import numpy as np
 from connectors.contract import SettingsError
 from connectors.readers.stored import StoredFile
 from connectors.sqlite import read_events
+from flows.launch import FlowError
 from flows.steps.bookkeeping import TRACKS
 from rules.group import TALLIES
 from schemas.zone import Zone
@@ -88,7 +89,15 @@ def write_report(
         reliefs=background.reliefs,
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(render(data), encoding="utf-8")
+    # Written beside and moved into place: there is a whole report or none.
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    try:
+        unfinished.write_text(render(data), encoding="utf-8")
+        unfinished.replace(target)
+    except OSError as exc:
+        raise FlowError(f"--report `{target}`: {exc.strerror}; the results are written") from exc
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _latest_tallies(store: Path) -> Iterator[dict[str, Any]]:

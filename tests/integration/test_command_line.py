@@ -1,10 +1,23 @@
 """The command line on wrong input: status, one line, nothing half-written."""
 
 import json
+import signal
+import subprocess
+import time
 
 import pytest
 
-from tests.watching import RULES, ZONES, command, environment, run, telemetry, write_inputs
+from tests.watching import (
+    ROOT,
+    RULES,
+    ZONES,
+    command,
+    environment,
+    run,
+    telemetry,
+    told,
+    write_inputs,
+)
 
 
 @pytest.fixture
@@ -139,3 +152,53 @@ def test_the_report_is_one_file_that_names_the_alarms(given, tmp_path):
     page = report.read_text()
     assert "apei-no-work" in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.15, 0.3])
+def test_ctrl_c_while_running_is_one_line_and_the_run_can_go_on(given, tmp_path, after_s):
+    write_inputs(given, telemetry(6_000))
+    pace = {"epoch_s": 0.05, "epoch_rows": 100, "frame_rows": 20, "recovery": tmp_path / "recovery"}
+    env = environment(given, tmp_path / "out", **pace)
+    with subprocess.Popen(
+        command("watch", "--quiet"), env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as running:
+        events = tmp_path / "out/topics/geofencing_events.ndjson"
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (events.is_file() and events.stat().st_size):
+            time.sleep(0.01)  # noqa: TID251 (waits for another process)
+        time.sleep(after_s)  # noqa: TID251 (another moment each time)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert said.count("\n") == 1
+    assert "interrupted" in said
+    assert run(command("watch", "--quiet"), env).returncode == 0
+    straight = environment(given, tmp_path / "straight")
+    assert run(command("watch", "--quiet"), straight).returncode == 0
+    assert told(tmp_path / "out") == told(tmp_path / "straight")
+
+
+def test_a_report_asked_for_only_on_resume_is_refused(given, tmp_path):
+    recovery = tmp_path / "recovery"
+    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
+    report = str(tmp_path / "report.html")
+    assert (
+        len(refused(watch(given, tmp_path, "--report", report, recovery=recovery), "report")) == 1
+    )
+
+
+def test_a_torn_recovery_folder_is_refused(given, tmp_path):
+    recovery = tmp_path / "recovery"
+    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
+    (recovery / "part-0.sqlite3").write_bytes(b"nonsense")
+    assert len(refused(watch(given, tmp_path, recovery=recovery), "part-0.sqlite3")) == 1
+    (recovery / "farwatch.json").write_text("{")
+    assert len(refused(watch(given, tmp_path, recovery=recovery), "farwatch.json")) == 1
+
+
+def test_versions_of_a_zone_in_force_together_are_refused(given, tmp_path):
+    zones = json.loads(json.dumps(ZONES))
+    zones["features"].append(json.loads(json.dumps(zones["features"][0])))
+    zones["features"][-1]["properties"]["version"] = 2
+    (given / "zones.geojson").write_text(json.dumps(zones))
+    assert len(refused(watch(given, tmp_path), "z0", "in force together")) == 1

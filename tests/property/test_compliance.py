@@ -10,7 +10,7 @@ from rules.assessment import KeyGroups, assess
 from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import ALARM_RAISED
-from schemas.topics import COMPLIANCE_VIOLATIONS
+from schemas.topics import COMPLIANCE_VIOLATIONS, LATE_TELEMETRY
 from schemas.zone import load_zones
 from tests.frames import frame_of
 
@@ -128,3 +128,22 @@ def test_a_decision_record_shows_the_input_beyond_its_limit(records):
             assert decision["inputs"] == {"depth_m": 150.0}
             assert (decision["limit"], decision["margin"]) == (100.0, 50.0)
             assert len(decision["fixes"]) == 2
+
+
+@given(streams, st.lists(st.integers(0, 5), min_size=40, max_size=40), st.integers(1, 7))
+def test_every_record_is_judged_in_order_or_told_as_late(records, moments, size):
+    records = [r | {"time_s": float(t)} for r, t in zip(in_order(records), moments, strict=False)]
+    late, newest = 0, {}
+    for cut in range(0, len(records), size):
+        frame = records[cut : cut + size]
+        late += sum(r["time_s"] < newest.get(r["vehicle_id"], 0.0) for r in frame)
+        for r in frame:
+            newest[r["vehicle_id"]] = max(r["time_s"], newest.get(r["vehicle_id"], 0.0))
+    states, told, key_groups = {}, [], KeyGroups(2)
+    for cut in range(0, len(records), size):
+        for seen in assess(REGISTRY, key_groups, frame_of(records[cut : cut + size])):
+            state = states.get(seen.key, group.GroupState())
+            states[seen.key], out = group.advance(REGISTRY, group.Policy(), state, seen)
+            told += [d.event for d in out if d.topic == LATE_TELEMETRY]
+    assert len(told) == late == sum(state.tallies["late"] for state in states.values())
+    assert sum(state.tallies["records"] for state in states.values()) == len(records)

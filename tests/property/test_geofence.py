@@ -70,10 +70,13 @@ def zones_by_hand(r):
 def events_by_hand(records):
     inside, told = {}, set()
     for r in records:
-        if "longitude" not in r:
-            continue
         now = inside.setdefault(r["vehicle_id"], set())
-        sure, maybe = zones_by_hand(r)
+        if "longitude" in r:
+            sure, maybe = zones_by_hand(r)
+        else:
+            # Nobody knows where it is, but its depth may say where it is not.
+            out_of_band = "depth_m" in r and not 100 <= r["depth_m"] <= 200
+            sure, maybe = set(), now - ({"deep"} if out_of_band else set())
         told |= {(r["vehicle_id"], z, "entered", r["time_s"]) for z in sure - now}
         told |= {(r["vehicle_id"], z, "exited", r["time_s"]) for z in now - sure - maybe}
         inside[r["vehicle_id"]] = sure | (now & maybe)

@@ -1,0 +1,65 @@
+"""Waiting for a far side that does not answer: longer each time, up to a limit, and visibly."""
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from threading import Event
+from time import monotonic
+from typing import Final, TypeVar
+
+from prometheus_client import Gauge
+
+from connectors.contract import UnavailableError
+
+Result = TypeVar("Result")
+
+FIRST_S: Final = 0.1
+MOST_S: Final = 10.0
+
+WAITED_S: Final = Gauge(
+    "farwatch_connector_waiting_seconds",
+    "How long a connector has been waiting for its far side; 0 = it answers.",
+    ["target"],
+)
+
+_log: Final = logging.getLogger(__name__)
+
+
+def delays_s(first_s: float = FIRST_S, most_s: float = MOST_S) -> Iterator[float]:
+    """Seconds to wait before each further try, doubling up to ``most_s``, for ever.
+
+    Each is drawn from the upper half of its span, so that many processes do not knock together.
+    """
+    span_s = first_s
+    while True:
+        yield span_s * random.uniform(0.5, 1.0)  # noqa: S311 (no secret: spreads load)
+        span_s = min(2 * span_s, most_s)
+
+
+def until_available(target: str, attempt: Callable[[], Result], patience_s: float) -> Result:
+    """What ``attempt`` returns, tried again while it raises ``UnavailableError``.
+
+    Blocks the caller, which is the wish of a sink at the end of its epoch: nothing more is read
+    meanwhile, so memory stays bounded. ``target`` names the far side, without secrets, in the log
+    and in the metric. Raises the last ``UnavailableError`` after ``patience_s``; other errors at
+    once.
+    """
+    began, delays = monotonic(), delays_s()
+    waited_s = 0.0
+    while True:
+        try:
+            result = attempt()
+        except UnavailableError as exc:
+            if not waited_s:
+                _log.warning("%s; waiting for it", exc)
+            waited_s = monotonic() - began
+            WAITED_S.labels(target).set(waited_s)
+            if waited_s >= patience_s:
+                raise
+            pause_s = max(next(delays), exc.retry_after_s)
+        else:
+            if waited_s:
+                WAITED_S.labels(target).set(0)
+            return result
+        # Not in the handler: an interrupt that comes meanwhile is no consequence of the outage.
+        Event().wait(pause_s)

@@ -1,0 +1,172 @@
+"""A queue being consumed: deliveries arrive, wait their turn, and are acknowledged when told to.
+
+Keeps the connection: when it is lost, deliveries not yet taken are forgotten (the broker has them
+still) and it is opened again, later and later, as long as patience lasts. Nothing here blocks.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+
+from connectors.backoff import WAITED_S, delays_s
+from connectors.contract import ConnectorError, UnavailableError
+from connectors.rabbitmq.address import Address
+from connectors.rabbitmq.link import Link
+
+LONGEST_S: Final = 0.05
+"""How long one call may go on receiving while more keeps coming."""
+
+ASK_AFTER_S: Final = 0.1
+STREAM_QUIET_S: Final = 1.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What to consume and how: ``arguments`` may depend on how far reading has come."""
+
+    address: Address
+    queue: str
+    timeout_s: float
+    patience_s: float
+    arguments: Callable[[], dict[str, Any]]
+
+
+class Consumer:
+    """The deliveries of one queue, in order.
+
+    ``on_connected`` is called with each new channel, before anything comes over it: all that was
+    un-acked will come again.
+    """
+
+    def __init__(
+        self, subscription: Subscription, prefetch: int, on_connected: Callable[[], None]
+    ) -> None:
+        self.prefetch = prefetch
+        self.waiting: deque[tuple[int, Any, bytes]] = deque()
+        self._to = subscription
+        self._on_connected = on_connected
+        self.acked = 0
+        """The tag up to which this channel's deliveries are acknowledged."""
+        self._link: Link | None = None
+        # When the last delivery came, or consuming began; None while not consuming.
+        self._quiet_since: float | None = None
+        # How many messages the queue held when asked during this quiet; None = not answered yet.
+        self._left: int | None = None
+        self._asked = False
+        self._lost_at: float | None = None
+        self._delays_s = delays_s()
+        self._try_at = 0.0
+
+    def receive(self, enough: int) -> None:
+        """Take in what has come, until ``enough`` deliveries wait or nothing more comes.
+
+        Raises:
+            RefusedError: the broker says no.
+            UnavailableError: it has been away for longer than patience lasts.
+        """
+        if self._link is None:
+            if monotonic() < self._try_at:
+                return
+            self._link = Link(self._to.address, self._to.timeout_s, self._consume)
+        until, had = monotonic() + LONGEST_S, -1
+        while had < len(self.waiting) < enough and monotonic() < until:
+            had = len(self.waiting)
+            self._link.poll()
+        if self.waiting:
+            self._not_quiet()
+        if self._link.failure is not None:
+            self._lost(self._link.failure)
+
+    def ack(self, tag: int) -> None:
+        """Acknowledge all deliveries up to ``tag``, 0 = none."""
+        if tag > self.acked and self._link is not None and self._link.channel is not None:
+            self._link.channel.basic_ack(tag, multiple=True)
+            self.acked = tag
+
+    def drained(self, *, counted: bool) -> bool:
+        """Whether nothing more comes: it has been quiet, and the queue says it holds nothing.
+
+        ``counted``: the queue can say so; of a stream only the quiet tells. Asks without waiting
+        for the answer.
+        """
+        if self._quiet_since is None or self._link is None:
+            return False
+        quiet_s = monotonic() - self._quiet_since
+        if not counted or quiet_s < ASK_AFTER_S:
+            return quiet_s >= STREAM_QUIET_S
+        if not self._asked:
+            self._asked = True
+            channel = self._link.channel
+            channel.queue_declare(self._to.queue, passive=True, callback=self._answered)
+        elif self._left:  # They are on their way: ask again when it is quiet.
+            self._not_quiet()
+        return self._left == 0
+
+    def fit(self, prefetch: int) -> None:
+        """Consume anew if ``prefetch`` is another one: what is un-acked will come again."""
+        if prefetch == self.prefetch:
+            return
+        self.prefetch = prefetch
+        if self._link is not None:
+            self._link.poll()  # Sends the last ack.
+        self.close()
+        self._forget()
+
+    def close(self) -> None:
+        """Cut the connection; acknowledges nothing."""
+        if self._link is not None:
+            self._link.drop()
+            self._link = None
+
+    def _consume(self, channel: Any) -> None:
+        self._forget()
+        self._on_connected()
+        # Pipelined: the broker takes them in order, and a refusal closes the channel.
+        channel.basic_qos(prefetch_count=self.prefetch)
+        channel.basic_consume(
+            self._to.queue,
+            self._delivered,
+            arguments=self._to.arguments(),
+            callback=self._consuming,
+        )
+
+    def _consuming(self, _method: object) -> None:
+        self._not_quiet()
+        if self._lost_at is not None:
+            self._lost_at, self._delays_s = None, delays_s()
+            WAITED_S.labels(self._to.address.name).set(0)
+
+    def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
+        del channel
+        self.waiting.append((method.delivery_tag, properties, body))
+
+    def _lost(self, failure: ConnectorError) -> None:
+        self.close()
+        self._forget()
+        if not isinstance(failure, UnavailableError):
+            raise failure
+        now = monotonic()
+        if self._lost_at is None:
+            self._lost_at = now
+            _log.warning("%s; waiting for it", failure)
+        WAITED_S.labels(self._to.address.name).set(now - self._lost_at)
+        if now - self._lost_at >= self._to.patience_s:
+            raise failure
+        self._try_at = now + next(self._delays_s)
+
+    def _forget(self) -> None:
+        self.waiting.clear()
+        self.acked = 0
+        self._quiet_since = None
+
+    def _not_quiet(self) -> None:
+        self._quiet_since = monotonic()
+        self._left, self._asked = None, False
+
+    def _answered(self, answer: Any) -> None:
+        self._left = answer.method.message_count

@@ -1,0 +1,94 @@
+"""How far a queue or a stream was read: what a snapshot keeps of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from connectors.rabbitmq.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """State that outlives the process, so its name and place stay.
+
+    ``mark``: of a queue the identities of the latest deliveries, of a stream the offset to go on
+    at (None: nothing read yet). ``prefetch``: un-acked messages at most, as found out so far.
+    """
+
+    mark: bytes | int | None
+    prefetch: int
+
+
+class Mark(Protocol):
+    """What is known of the deliveries so far; ``kept`` is the ``mark`` of a ``Position``."""
+
+    def reconnected(self, prefetch: int) -> None:
+        """What was un-acked comes again; at most ``prefetch`` deliveries will be un-acked."""
+        ...
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments to consume with."""
+        ...
+
+    def first_time(self, properties: Any, body: bytes) -> bool:
+        """Whether the delivery was not handed out before; it counts as handed out now."""
+        ...
+
+    def kept(self) -> bytes | int | None:
+        """What a snapshot keeps."""
+        ...
+
+
+class Seen:
+    """The mark of a queue: which of the latest deliveries were handed out."""
+
+    def __init__(self, kept: bytes | int | None) -> None:
+        self._window = Window(kept if isinstance(kept, bytes) else b"")
+
+    def reconnected(self, prefetch: int) -> None:
+        """Redeliveries are told by their identity."""
+        self._window.reconnected(prefetch)
+
+    def arguments(self) -> dict[str, Any]:
+        """None: the broker knows what is un-acked."""
+        return {}
+
+    def first_time(self, properties: Any, body: bytes) -> bool:
+        """Whether its message id, else its body, was not handed out before."""
+        return self._window.first_time(properties.message_id, body)
+
+    def kept(self) -> bytes:
+        """The window."""
+        return self._window.kept()
+
+
+class Offset:
+    """The mark of a stream: the offset to go on at; ``since`` is where to begin, None = first.
+
+    There is no beginning at the end: a restart before the first message would skip some.
+    """
+
+    def __init__(self, kept: bytes | int | None, since: datetime | None) -> None:
+        self._next = kept if isinstance(kept, int) else None
+        self._since = since
+
+    def reconnected(self, prefetch: int) -> None:
+        """Redeliveries are told by their offset, however many there are."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Where to go on."""
+        begin = "first" if self._since is None else self._since
+        return {"x-stream-offset": begin if self._next is None else self._next}
+
+    def first_time(self, properties: Any, body: bytes) -> bool:
+        """Whether its offset lies at or behind the one to go on at."""
+        del body
+        offset: int = properties.headers["x-stream-offset"]
+        if self._next is not None and offset < self._next:
+            return False
+        self._next = offset + 1
+        return True
+
+    def kept(self) -> int | None:
+        """The offset to go on at."""
+        return self._next

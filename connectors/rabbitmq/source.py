@@ -1,0 +1,220 @@
+"""Telemetry from queues and streams: acknowledged once its epoch is committed, never earlier."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from connectors.contract import ConnectorSettings, Progress, RefusedError, SettingsError
+from connectors.epoch import EpochRows
+from connectors.rabbitmq.address import Address
+from connectors.rabbitmq.consumer import Consumer, Subscription
+from connectors.rabbitmq.link import Link
+from connectors.rabbitmq.marks import Mark, Offset, Position, Seen
+from connectors.rabbitmq.options import SourceOptions, read_source_url
+from connectors.rabbitmq.topology import declare_telemetry, is_there, shard_names
+from schemas.message import Message, Reject
+
+ROW_BYTES: Final = 200
+"""A message counts as one record for each so many bytes begun: what it costs in memory."""
+EPOCH_BYTES: Final = 64 * 2**20
+FIRST_PREFETCH: Final = 256
+LEAST_PREFETCH: Final = 16
+MOST_PREFETCH: Final = 30_000
+IDLE: Final = timedelta(milliseconds=2)
+
+
+class RabbitSource:
+    """Telemetry from the quorum queues (or streams) behind an exchange, or from one queue.
+
+    Unit of parallelism: the queue; its messages keep their order, and so does a vehicle's
+    telemetry, whose routing key hashes to one queue. Acknowledges when Bytewax asks for the next
+    batch after a snapshot: the epoch is then committed on all processes. After a restart the
+    broker delivers again what was not acknowledged; what the committed state has seen of it is
+    dropped, so every message counts once. Without a recovery folder: at least once.
+    """
+
+    def __init__(self, url: str, settings: ConnectorSettings) -> None:
+        self._address, self._options = read_source_url(url)
+        self._settings = settings
+
+    def check(self) -> None:
+        """Declare the exchange and its queues; refuse what is there in another form."""
+        options = self._options
+        try:
+            if options.queue:
+                self._demand(options.queue)
+                return
+            link = Link(self._address, self._settings.timeout_s)
+            try:
+                for exchange in options.exchanges:
+                    max_age = options.max_age if options.streams else None
+                    declare_telemetry(link.open(), exchange, options.queues, max_age)
+            finally:
+                link.close()
+            for exchange in options.exchanges:
+                self._refuse_more(exchange)
+        except RefusedError as exc:
+            raise SettingsError(str(exc)) from exc
+
+    def build(
+        self, on_progress: Progress | None = None
+    ) -> FixedPartitionedSource[Message | Reject, Position]:
+        """The Bytewax source; its partitions are the queues."""
+        return _Queues(self._address, self._options, self._settings, on_progress)
+
+    @property
+    def total_bytes(self) -> None:
+        """None: more may always come."""
+        return
+
+    def _demand(self, queue: str) -> None:
+        if not self._is_there(queue):
+            raise SettingsError(
+                f"`{self._address.name}`: no queue `{queue}`; check `queue=`, or let the flow that "
+                "fills it declare it"
+            )
+
+    def _refuse_more(self, exchange: str) -> None:
+        options = self._options
+        [*_, one_more] = shard_names(exchange, options.queues + 1, streams=options.streams)
+        if self._is_there(one_more):
+            raise SettingsError(
+                f"`{self._address.name}`: there is a queue `{one_more}` that `queues="
+                f"{options.queues}` would never read; raise `queues`, or drain and delete it"
+            )
+
+    def _is_there(self, queue: str) -> bool:
+        link = Link(self._address, self._settings.timeout_s)
+        try:
+            return is_there(link.open(), queue)
+        finally:
+            link.close()
+
+
+class _Queues(FixedPartitionedSource[Message | Reject, Position]):
+    def __init__(
+        self,
+        address: Address,
+        options: SourceOptions,
+        settings: ConnectorSettings,
+        on_progress: Progress | None,
+    ) -> None:
+        self._address = address
+        self.options = options
+        self.settings = settings
+        self.epoch = EpochRows(settings.epoch_rows)
+        self._on_progress = on_progress
+
+    def list_parts(self) -> list[str]:
+        return self.options.queue_names()
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> "_Queue":
+        return _Queue(self, for_part, resume_state or Position(None, FIRST_PREFETCH))
+
+    def subscription(self, queue: str, mark: Mark) -> Subscription:
+        return Subscription(
+            address=self._address,
+            queue=queue,
+            timeout_s=self.settings.timeout_s,
+            patience_s=self.settings.patience_s,
+            arguments=mark.arguments,
+        )
+
+    def mark(self, kept: bytes | int | None) -> Mark:
+        return Offset(kept, self.options.since) if self.options.streams else Seen(kept)
+
+    def report(self, part: str, done_bytes: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(part, done_bytes, done_bytes)
+
+
+class _Queue(StatefulSourcePartition[Message | Reject, Position]):
+    def __init__(self, queues: _Queues, part: str, position: Position) -> None:
+        self._queues = queues
+        self._part = part
+        self._origin = f"amqp:{part}"
+        self._mark = queues.mark(position.mark)
+        prefetch = queues.options.prefetch or position.prefetch
+        subscription = queues.subscription(part, self._mark)
+        self._consumer = Consumer(subscription, prefetch, self._connected)
+        # Tags of this channel: the last taken, and the last of the epoch that has just ended.
+        self._taken_tag = self._closed_tag = 0
+        self._wanted_prefetch = prefetch
+        self._epoch_messages = self._epoch_bytes = self._done_bytes = 0
+
+    def next_batch(self) -> list[Message | Reject]:
+        # The first call after snapshot(): that epoch is committed cluster-wide.
+        self._consumer.ack(self._closed_tag)
+        self._consumer.fit(self._wanted_prefetch)
+        if self._queues.epoch.full():
+            return []
+        self._consumer.receive(self._queues.settings.batch_rows)
+        batch = self._take()
+        if not batch and self._ended():
+            raise StopIteration
+        return batch
+
+    def next_awake(self) -> datetime | None:
+        if self._consumer.waiting or self._queues.epoch.full():
+            return None
+        return datetime.now(UTC) + IDLE
+
+    def snapshot(self) -> Position:
+        self._queues.epoch.end(self._part)
+        self._closed_tag = self._taken_tag
+        if self._queues.options.prefetch is None:
+            messages, size = self._epoch_messages, self._epoch_bytes
+            self._wanted_prefetch = fitting_prefetch(self._consumer.prefetch, messages, size)
+        self._epoch_messages = self._epoch_bytes = 0
+        return Position(self._mark.kept(), self._wanted_prefetch)
+
+    def close(self) -> None:
+        # Not acknowledged: the last epoch may never be committed.
+        self._consumer.close()
+
+    def __del__(self) -> None:
+        # Bytewax drops partitions without closing them when another step fails.
+        self.close()
+
+    def _connected(self) -> None:
+        self._mark.reconnected(self._consumer.prefetch)
+        self._taken_tag = self._closed_tag = 0
+
+    def _ended(self) -> bool:
+        """Whether all that is there was read and acknowledged, where that is to be the end."""
+        if not self._queues.options.ends or self._consumer.acked < self._taken_tag:
+            return False
+        return self._consumer.drained(counted=not self._queues.options.streams)
+
+    def _take(self) -> list[Message | Reject]:
+        taken: list[Message | Reject] = []
+        waiting, rows, size = self._consumer.waiting, 0, 0
+        while waiting and rows < self._queues.settings.batch_rows:
+            self._taken_tag, properties, body = waiting.popleft()
+            if self._mark.first_time(properties, body):
+                taken.append(Message(body, self._origin))
+                rows += 1 + len(body) // ROW_BYTES
+                size += len(body)
+        if taken:
+            self._queues.epoch.add(self._part, rows)
+            self._epoch_messages += len(taken)
+            self._epoch_bytes += size
+            self._done_bytes += size
+            self._queues.report(self._part, self._done_bytes)
+        return taken
+
+
+def fitting_prefetch(now: int, messages: int, size: int) -> int:
+    """The prefetch for messages such as came in an epoch: ``messages`` of ``size`` bytes in all.
+
+    So many that an epoch may bring 64 MiB: small messages come by the ten thousand, and large
+    ones do not fill the memory of the broker and of this process. Stays as it is unless it held
+    the epoch back or was far too large.
+    """
+    if not messages:
+        return now
+    fits = min(max(EPOCH_BYTES * messages // max(size, 1), LEAST_PREFETCH), MOST_PREFETCH)
+    held_back = 2 * messages >= now and fits >= 2 * now
+    far_too_large = 4 * size >= EPOCH_BYTES and 4 * fits <= now
+    return fits if held_back or far_too_large else now

@@ -1,0 +1,54 @@
+"""Which deliveries were handed out already: what makes a redelivery harmless."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+
+IDENTITY_BYTES: Final = 8
+
+
+class Window:
+    """The identities of the latest deliveries, at least twice as many as can be un-acked.
+
+    A broker may deliver again whatever was un-acked when the connection or the process died, and
+    also what was acked just before, had the ack not arrived. It never has more than ``prefetch``
+    deliveries un-acked, so all of these are among the latest ``prefetch``. Redeliveries come in
+    any mix with new ones, hence twice that.
+
+    An identity is a 64-bit hash of the message id, else of the body: one of 60,000 kept equals
+    that of another message with probability 3e-15. A message id that comes twice is one message.
+    A body that comes twice without one is a redelivery only if the first came over an earlier
+    connection: nobody else can tell two equal messages from one.
+    """
+
+    def __init__(self, kept: bytes = b"") -> None:
+        # identity -> number of the connection it came over, the latest delivery last.
+        self._connection_of = dict.fromkeys(np.frombuffer(kept, np.uint64).tolist(), 0)
+        self._connection = 1
+        self._size = len(self._connection_of)
+
+    def reconnected(self, prefetch: int) -> None:
+        """Deliveries come over a new connection from now on, at most ``prefetch`` un-acked."""
+        self._connection += 1
+        self._size = max(self._size, 2 * prefetch)
+
+    def first_time(self, message_id: str | None, body: bytes) -> bool:
+        """Whether the delivery was not handed out before; it counts as handed out now."""
+        of = body if message_id is None else message_id.encode()
+        identity = int.from_bytes(blake2b(of, digest_size=IDENTITY_BYTES).digest(), "little")
+        came_over = self._connection_of.pop(identity, None)
+        self._connection_of[identity] = self._connection
+        if came_over is None:
+            return True
+        return message_id is None and came_over == self._connection
+
+    def kept(self) -> bytes:
+        """The window as bytes for a snapshot, cut to its size."""
+        over = len(self._connection_of) - self._size
+        if over > 0:
+            for identity in list(self._connection_of)[:over]:
+                del self._connection_of[identity]
+        identities: Sequence[int] = list(self._connection_of)
+        return np.array(identities, np.uint64).tobytes()

@@ -1,0 +1,115 @@
+"""`farwatch publish` to real brokers and `farwatch subscribe` from them."""
+
+import json
+from contextlib import closing
+from itertools import islice
+from threading import Thread
+
+import pytest
+from typer.testing import CliRunner
+
+from connectors.contract import ConnectorSettings, SettingsError
+from connectors.registry import open_publisher, open_subscription
+from scripts.cli import app
+from tests.kafka_topics import make, new_topics, read
+from tests.rabbitmq_broker import new_broker
+
+LINES = [
+    json.dumps({"auv_id": f"auv-{i % 5}", "timestamp": 1_767_225_600 + i}).encode()
+    for i in range(500)
+]
+
+
+@pytest.fixture
+def broker(rabbitmq_url):
+    with new_broker(rabbitmq_url) as broker:
+        yield broker
+
+
+@pytest.fixture
+def topic(kafka_url):
+    with new_topics(kafka_url) as name:
+        yield f"{kafka_url}/{name}"
+
+
+def publish(folder, to, *words):
+    path = folder / "in.ndjson"
+    path.write_bytes(b"\n".join(LINES) + b"\n")
+    done = CliRunner().invoke(app, ["publish", str(path), "--to", to, *words])
+    assert done.exit_code == 0, done.stderr
+    return done.stderr
+
+
+def vehicle(body):
+    return json.loads(body.splitlines()[0])["auv_id"]
+
+
+def test_rabbitmq_gets_each_record_once_on_the_queue_of_its_vehicle(broker, tmp_path):
+    to = broker.source(queues=2)
+    assert "500 records in 500 messages, all confirmed" in publish(tmp_path, to)
+    queues = [broker.take(f"{broker.exchange}.{number}") for number in range(2)]
+    found = [body for queue in queues for _, _, body in queue]
+    assert sorted(found) == sorted(LINES)
+    of_queue = [{vehicle(body) for _, _, body in queue} for queue in queues]
+    assert not of_queue[0] & of_queue[1]
+    prefix = broker.exchange.replace("_", ".")
+    for queue in queues:
+        for properties, key, body in queue:
+            assert key == f"{prefix}.{vehicle(body)}"
+            assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
+    assert len({properties.message_id for queue in queues for properties, _, _ in queue}) == 500
+
+
+def test_kafka_gets_each_record_once_in_the_order_of_its_vehicle(topic, kafka_url, tmp_path):
+    said = publish(tmp_path, f"{topic}?create=3", "--batch", "7")
+    assert "500 records in 75 messages" in said
+    messages = read(kafka_url, topic.rpartition("/")[2])
+    for one in {vehicle(line) for line in LINES}:
+        of_vehicle = [m.value() for m in messages if m.key() == one.encode()]
+        lines = [line for body in of_vehicle for line in body.splitlines()]
+        assert lines == [line for line in LINES if vehicle(line) == one]
+
+
+def test_a_subscription_hears_what_is_published_from_then_on(broker, topic, kafka_url, tmp_path):
+    kafka_topic = topic.rpartition("/")[2]
+    make(kafka_url, [kafka_topic])
+    publish(tmp_path, f"{broker.source()}")
+    publish(tmp_path, topic)
+    for to, url, name in (
+        (broker.source(), broker.url, broker.exchange),
+        (topic, kafka_url, kafka_topic),
+    ):
+        with closing(open_subscription(url, name, ConnectorSettings())) as subscription:
+            bodies = subscription.bodies()
+            assert next(bodies) is None
+            publishing = Thread(target=publish, args=(tmp_path, to))
+            publishing.start()
+            heard = list(islice((body for body in bodies if body), len(LINES)))
+            publishing.join()
+            assert heard == LINES
+            assert next(bodies) is None
+    url = f"{kafka_url}/?start=earliest"
+    with closing(open_subscription(url, kafka_topic, ConnectorSettings())) as subscription:
+        all_there = [body for body in islice(subscription.bodies(), 2 * len(LINES) + 20) if body]
+    assert all_there == 2 * LINES
+
+
+def test_what_is_not_there_is_refused_in_one_line(broker, topic, kafka_url):
+    for open_it, says in (
+        (lambda: open_publisher(topic, ConnectorSettings()), "add `create=PARTITIONS`"),
+        (lambda: open_publisher(f"{kafka_url}/", ConnectorSettings()), "names no topic"),
+        (lambda: open_publisher(f"{broker.url}?queue=x", ConnectorSettings()), "name one exchange"),
+        (lambda: open_subscription(kafka_url, "none", ConnectorSettings()), "no topic `none`"),
+        (lambda: open_subscription(broker.url, "none", ConnectorSettings()), "no exchange `none`"),
+    ):
+        with pytest.raises(SettingsError, match=says) as refused:
+            open_it()
+        assert "\n" not in str(refused.value)
+        assert "guest:guest" not in str(refused.value)
+
+
+def test_an_exchange_declared_otherwise_is_refused(broker):
+    with closing(broker.connect()) as connection:
+        connection.channel().exchange_declare(broker.exchange, "fanout", durable=True)
+    with pytest.raises(SettingsError, match=f"exchange `{broker.exchange}`"):
+        open_publisher(broker.source(), ConnectorSettings())

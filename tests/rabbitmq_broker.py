@@ -1,0 +1,94 @@
+"""What tests do to a RabbitMQ broker with plain pika: fill, look, and clean up."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from uuid import uuid4
+
+import pika
+
+from schemas.topics import BETWEEN_TOPICS, RESULT_TOPICS
+
+
+class Broker:
+    """A broker by its URL, and names that no other test uses."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/") + "/%2f"
+        self.exchange = f"test-{uuid4().hex[:8]}"
+
+    def source(self, queues: int = 1, **options: object) -> str:
+        """The URL of a source behind this test's exchange."""
+        given = {"exchange": self.exchange, "queues": queues, **options}
+        return f"{self.url}?" + "&".join(f"{name}={value}" for name, value in given.items())
+
+    def connect(self) -> pika.BlockingConnection:
+        return pika.BlockingConnection(pika.URLParameters(self.url))
+
+    def publish(
+        self,
+        bodies: Iterable[bytes],
+        exchange: str | None = None,
+        ids: Iterable[str] | None = None,
+    ) -> None:
+        """Send messages in order, with message ids where given; each by its vehicle's key."""
+        ids = iter(ids) if ids is not None else None
+        with closing(self.connect()) as connection:
+            channel = connection.channel()
+            for body in bodies:
+                properties = pika.BasicProperties(
+                    delivery_mode=2, message_id=next(ids) if ids is not None else None
+                )
+                channel.basic_publish(
+                    self.exchange if exchange is None else exchange, _key(body), body, properties
+                )
+
+    def take(self, queue: str) -> list[tuple[pika.BasicProperties, str, bytes]]:
+        """Take all messages out of a queue: properties, routing key, body."""
+        with closing(self.connect()) as connection:
+            channel = connection.channel()
+            taking = channel.consume(queue, auto_ack=True, inactivity_timeout=0.5)
+            return [
+                (properties, method.routing_key, body)
+                for method, properties, body in iter(lambda: next(taking), (None, None, None))
+            ]
+
+    def count(self, queue: str) -> int:
+        """How many messages of the queue are ready to be delivered."""
+        with closing(self.connect()) as connection:
+            return connection.channel().queue_declare(queue, passive=True).method.message_count
+
+    def forget(self, *queues: str, exchanges: Iterable[str] = ()) -> None:
+        """Delete queues and exchanges, those that are there."""
+        with closing(self.connect()) as connection:
+            channel = connection.channel()
+            for queue in queues:
+                channel.queue_delete(queue)
+            for exchange in exchanges:
+                channel.exchange_delete(exchange)
+
+
+@contextmanager
+def new_broker(url: str) -> Iterator[Broker]:
+    """The broker with an exchange name of its own; what it names is deleted after."""
+    broker = Broker(url)
+    try:
+        yield broker
+    finally:
+        stems = [broker.exchange, f"{broker.exchange}.stream"]
+        queues = [f"{stem}.{number}" for stem in stems for number in range(5)]
+        broker.forget(*queues, exchanges=[broker.exchange, *(f"{stem}.hash" for stem in stems)])
+
+
+def empty_topics(broker: Broker) -> None:
+    """Delete the queues and exchanges of all results."""
+    topics = [*RESULT_TOPICS, *BETWEEN_TOPICS]
+    broker.forget(*topics, exchanges=topics)
+
+
+def _key(body: bytes) -> str:
+    try:
+        record = json.loads(body.splitlines()[0])
+    except (ValueError, IndexError):
+        return "auv.telemetry"
+    return f"auv.telemetry.{record.get('vehicle_id')}" if isinstance(record, dict) else "auv"

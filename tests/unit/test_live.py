@@ -1,0 +1,104 @@
+"""Vehicle states are told after each frame: newest record, zones as the zone events say."""
+
+import json
+from functools import partial
+
+import pytest
+
+from flows.steps.live import telling
+from flows.steps.registry import load_registry
+from rules import group
+from rules.assessment import KeyGroups, assess
+from schemas.decoding import TelemetryDecoder
+from schemas.event import ZONE_ENTERED
+from schemas.live import LIVE_TOPICS, PIPELINE, VEHICLE_STATES
+from schemas.message import Message
+from schemas.topics import GEOFENCING_EVENTS
+from tests.watching import telemetry, write_inputs
+
+
+@pytest.fixture
+def registry(tmp_path):
+    write_inputs(tmp_path, [])
+    return load_registry(f"file:{tmp_path}/zones.geojson", f"file:{tmp_path}/rules.yaml")
+
+
+def late_telemetry():
+    """Lines of which every seventh comes 40 lines too late."""
+    lines = telemetry(3000)
+    order = sorted(range(len(lines)), key=lambda i: i + 40.5 * (i % 7 == 0))
+    return [lines[i] for i in order]
+
+
+def frames(lines, rows):
+    decode = TelemetryDecoder().decode
+    for i in range(0, len(lines), rows):
+        body = "\n".join(lines[i : i + rows]).encode()
+        yield decode([Message(body, "test", 1)]).frame
+
+
+class Fleet:
+    """What a reader of records and zone events knows: newest records, zones with entry times."""
+
+    def __init__(self):
+        self.newest, self.inside = {}, {}
+
+    def read(self, frame, told):
+        """Take in a frame and what was told of it; the ids of the vehicles that moved on."""
+        moved = set()
+        for record in map(frame.record, range(len(frame))):
+            name = record["vehicle_id"]
+            if name not in self.newest or record["timestamp"] >= self.newest[name]["timestamp"]:
+                self.newest[name] = record
+                moved.add(name)
+        for event in (one.event for one in told if one.topic == GEOFENCING_EVENTS):
+            zones = self.inside.setdefault(event.vehicle_id, {})
+            if event.type == ZONE_ENTERED:
+                zones[event.data["zone_id"]] = event.time_us
+            else:
+                del zones[event.data["zone_id"]]
+        return {name: (self.newest[name], self.inside.get(name, {})) for name in moved}
+
+
+def by_vehicle(states):
+    """Vehicle id -> its record and its zones with entry times."""
+    found = {}
+    for row in range(len(states.frame)):
+        record = states.frame.record(row)
+        stays = zip(states.row, states.zone_id, states.entered_us, strict=True)
+        found[record["vehicle_id"]] = record, {zone: time for at, zone, time in stays if at == row}
+    return found
+
+
+@pytest.mark.parametrize("rows", [1, 30, 700])
+def test_states_follow_the_records_in_order_and_the_zone_events(registry, rows):
+    advance = telling(partial(group.advance, registry, group.Policy()), registry, LIVE_TOPICS)
+    groups, kept, fleet = KeyGroups(3), {}, Fleet()
+    for frame in frames(late_telemetry()[: 40 * rows], rows):
+        for seen in assess(registry, groups, frame):
+            kept[seen.key], told = advance(kept.get(seen.key, group.GroupState()), seen)
+            [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
+            assert by_vehicle(states) == fleet.read(seen.frame, told)
+    assert any(fleet.inside.values())
+
+
+def test_counts_are_told_with_the_newest_time_of_the_group(registry):
+    advance = telling(partial(group.advance, registry, group.Policy()), registry, {PIPELINE})
+    states, last = {}, {}
+    for frame in frames(late_telemetry(), 200):
+        for seen in assess(registry, KeyGroups(2), frame):
+            states[seen.key], told = advance(states.get(seen.key, group.GroupState()), seen)
+            assert not [one for one in told if one.topic == VEHICLE_STATES]
+            [last[seen.key]] = [one.event for one in told if one.topic == PIPELINE]
+    lines = [json.loads(line) for line in late_telemetry()]
+    good = [one for one in lines if one.get("latitude", 0) < 90]
+    assert sum(event.data["records"] for event in last.values()) == len(good)
+    assert sum(event.data["late"] for event in last.values()) > 20
+    assert max(event.time_us for event in last.values()) == round(
+        max(one["timestamp"] for one in good) * 1e6
+    )
+
+
+def test_what_nobody_wants_costs_nothing(registry):
+    advance = partial(group.advance, registry, group.Policy())
+    assert telling(advance, registry, frozenset()) is advance
