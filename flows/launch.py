@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -119,14 +119,16 @@ def _engine_silenced() -> Iterator[None]:
     """Keep back what the engine writes to standard error when a step raises.
 
     It prints a panic of its own before the exception reaches us. An error we know is told in one
-    line instead; with one we do not know, what it wrote is shown.
+    line instead; with one we do not know, what it wrote is shown. What Python code writes (a
+    progress bar, the log) goes to standard error as ever.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
-    with TemporaryFile() as kept:
+    with TemporaryFile() as kept, os.fdopen(os.dup(2), "w", buffering=1) as ours:
         os.dup2(kept.fileno(), 2)
         try:
-            yield
+            with redirect_stderr(ours):
+                yield
         except (SettingsError, FlowError, KeyboardInterrupt):
             raise
         except BaseException:
@@ -151,7 +153,7 @@ def _translated() -> Iterator[None]:
         cause = _caused_by(exc, SettingsError, ConnectorError, DeadLetterLimitError)
         if cause is None:
             raise
-        if isinstance(cause, (SettingsError, KeyboardInterrupt)):
+        if isinstance(cause, SettingsError):
             raise cause from None
         raise FlowError(str(cause)) from exc
 
