@@ -13,6 +13,9 @@ class RecentIds:
         self._older: set[int] = set()
         self._newer: set[int] = set()
 
+    def __len__(self) -> int:
+        return len(self._older) + len(self._newer)
+
     def add(self, topic: str, message_id: str) -> bool:
         """Whether the id is new in this topic, as far as is remembered; it is not any more."""
         known = hash((topic, message_id))

@@ -19,7 +19,7 @@ class DeadLetterLimitError(Exception):
 
 
 class DeadLetterLimit:
-    """Counts good and bad records of this process.
+    """Counts good and bad records of this process, over all parts of its input.
 
     Exceeded when ``run`` records in a row are bad, or of the latest ``window`` (or more) records a
     share of more than ``ratio``, or at the end of the input when nothing was good.
@@ -31,6 +31,7 @@ class DeadLetterLimit:
         self.window = window
         self.good = 0
         self.bad = 0
+        self.parts_open = 0
         self._in_a_row = 0
         self._window_good = 0
         self._window_bad = 0
@@ -55,10 +56,13 @@ class DeadLetterLimit:
                 self._broken = f"{self._window_bad} of {total} records were rejected"
             self._window_good = self._window_bad = 0
 
-    def check(self, *, ended: bool) -> None:
-        """Raise ``DeadLetterLimitError`` when a limit is exceeded; ``ended``: no more will come."""
+    def check(self) -> None:
+        """Raise ``DeadLetterLimitError`` when a limit is exceeded.
+
+        ``parts_open`` is how many parts of the input may still bring records.
+        """
         broken = self._broken
-        if ended and self.bad and not self.good:
+        if not self.parts_open and self.bad and not self.good:
             broken = f"all {self.bad} records were rejected"
         if broken and self._latest is not None:
             raise DeadLetterLimitError(
@@ -109,11 +113,12 @@ class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
         self.refused = refused
         self.snapshot_taken = False
         self.ended = False
+        limit.parts_open += 1
 
     def next_batch(self) -> Iterable[Message | Reject]:
         if self.snapshot_taken:
             self.snapshot_taken = False
-            self.limit.check(ended=self.ended)
+            self.limit.check()
             if refused := self.refused.take():
                 return refused
             if self.ended:
@@ -124,6 +129,7 @@ class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
             return self.inner.next_batch()
         except StopIteration:
             self.ended = True
+            self.limit.parts_open -= 1
             return []
 
     def next_awake(self) -> datetime | None:

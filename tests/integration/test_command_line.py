@@ -202,3 +202,10 @@ def test_versions_of_a_zone_in_force_together_are_refused(given, tmp_path):
     zones["features"][-1]["properties"]["version"] = 2
     (given / "zones.geojson").write_text(json.dumps(zones))
     assert len(refused(watch(given, tmp_path), "z0", "in force together")) == 1
+
+
+def test_a_bad_file_among_good_ones_stops_nothing(given, tmp_path):
+    (given / "telemetry-bad.ndjson").write_text("nonsense\n")
+    assert watch(given, tmp_path, "--quiet").returncode == 0
+    letters = (tmp_path / "out/topics/dead_letters.ndjson").read_text()
+    assert "telemetry-bad.ndjson" in letters

@@ -14,7 +14,7 @@ from bytewax.testing import TestingSource, run_main
 from confluent_kafka import KafkaError, TopicPartition
 
 from connectors.contract import ConnectorSettings, SettingsError, UnavailableError
-from connectors.kafka import reader
+from connectors.kafka import reader, recent
 from connectors.kafka.errors import REMEDIES, TRANSIENT, is_transient
 from connectors.kafka.lane import LANES
 from connectors.kafka.partition import Position
@@ -307,6 +307,16 @@ def test_the_key_is_the_vehicle_whose_events_keep_their_order(kafka_url):
         headers = dict(found[0].headers())
         assert headers["content-type"] == b"application/cloudevents+json; charset=UTF-8"
         assert json.loads(found[0].value())["id"] == headers["message_id"].decode()
+
+
+def test_ids_written_last_are_remembered_and_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(recent, "MOST", 100)
+    ids = recent.RecentIds()
+    for number in range(1000):
+        assert ids.add("topic", str(number))
+        assert not ids.add("topic", str(max(0, number - 99)))
+        assert len(ids) <= 200
+    assert ids.add("other topic", "999")
 
 
 def test_an_event_without_vehicle_has_no_key(kafka_url):
