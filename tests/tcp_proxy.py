@@ -94,10 +94,14 @@ def tls_front(folder: Path, host: str, port: int) -> Iterator[tuple[int, Path]]:
     loop = asyncio.new_event_loop()
 
     async def pass_on(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
-        with suppress(OSError), closing(write):
+        try:
             while data := await read.read(65_536):
                 write.write(data)
                 await write.drain()
+        except OSError:
+            pass  # Either side has gone: so does the other.
+        finally:
+            write.transport.abort()
 
     async def serve(read: asyncio.StreamReader, write: asyncio.StreamWriter) -> None:
         their_read, their_write = await asyncio.open_connection(host, port)

@@ -14,12 +14,13 @@ from typing import Any, Final
 from connectors.backoff import WAITED_S, delays_s
 from connectors.contract import ConnectorError, UnavailableError
 from connectors.rabbitmq.address import Address
+from connectors.rabbitmq.frames import Delivered
 from connectors.rabbitmq.link import Link
 
 LONGEST_S: Final = 0.05
 """How long one call may go on receiving while more keeps coming."""
 
-ASK_AFTER_S: Final = 0.1
+QUIET_S: Final = 0.1
 STREAM_QUIET_S: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Subscription:
 
     address: Address
     queue: str
+    stream: bool
     timeout_s: float
     patience_s: float
     arguments: Callable[[], dict[str, Any]]
@@ -47,7 +49,7 @@ class Consumer:
         self, subscription: Subscription, prefetch: int, on_connected: Callable[[], None]
     ) -> None:
         self.prefetch = prefetch
-        self.waiting: deque[tuple[int, Any, bytes]] = deque()
+        self.waiting: deque[Delivered] = deque()
         self._to = subscription
         self._on_connected = on_connected
         self.acked = 0
@@ -55,9 +57,9 @@ class Consumer:
         self._link: Link | None = None
         # When the last delivery came, or consuming began; None while not consuming.
         self._quiet_since: float | None = None
-        # How many messages the queue held when asked during this quiet; None = not answered yet.
-        self._left: int | None = None
+        # During this quiet: whether we asked the queue what it holds, and when it said nothing.
         self._asked = False
+        self._empty_since: float | None = None
         self._lost_at: float | None = None
         self._delays_s = delays_s()
         self._try_at = 0.0
@@ -72,7 +74,9 @@ class Consumer:
         if self._link is None:
             if monotonic() < self._try_at:
                 return
-            self._link = Link(self._to.address, self._to.timeout_s, self._consume)
+            # Of a stream the offset is wanted, a header: there pika reads.
+            fast = None if self._to.stream else self.waiting.append
+            self._link = Link(self._to.address, self._to.timeout_s, self._consume, fast)
         until, had = monotonic() + LONGEST_S, -1
         while had < len(self.waiting) < enough and monotonic() < until:
             had = len(self.waiting)
@@ -87,25 +91,24 @@ class Consumer:
         if tag > self.acked and self._link is not None and self._link.channel is not None:
             self._link.channel.basic_ack(tag, multiple=True)
             self.acked = tag
+            self._not_quiet()  # There is room for more.
 
-    def drained(self, *, counted: bool) -> bool:
+    def drained(self) -> bool:
         """Whether nothing more comes: it has been quiet, and the queue says it holds nothing.
 
-        ``counted``: the queue can say so; of a stream only the quiet tells. Asks without waiting
-        for the answer.
+        Asks without waiting for the answer. A stream cannot say so: there only the quiet tells.
         """
         if self._quiet_since is None or self._link is None:
             return False
         quiet_s = monotonic() - self._quiet_since
-        if not counted or quiet_s < ASK_AFTER_S:
+        if self._to.stream:
             return quiet_s >= STREAM_QUIET_S
-        if not self._asked:
+        if quiet_s >= QUIET_S and not self._asked:
             self._asked = True
             channel = self._link.channel
             channel.queue_declare(self._to.queue, passive=True, callback=self._answered)
-        elif self._left:  # They are on their way: ask again when it is quiet.
-            self._not_quiet()
-        return self._left == 0
+        # What the broker counts as delivered may still be on its way, behind its answer.
+        return self._empty_since is not None and monotonic() - self._empty_since >= QUIET_S
 
     def fit(self, prefetch: int) -> None:
         """Consume anew if ``prefetch`` is another one: what is un-acked will come again."""
@@ -143,7 +146,8 @@ class Consumer:
 
     def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         del channel
-        self.waiting.append((method.delivery_tag, properties, body))
+        key = properties.headers["x-stream-offset"] if self._to.stream else properties.message_id
+        self.waiting.append(Delivered(method.delivery_tag, key, body))
 
     def _lost(self, failure: ConnectorError) -> None:
         self.close()
@@ -166,7 +170,10 @@ class Consumer:
 
     def _not_quiet(self) -> None:
         self._quiet_since = monotonic()
-        self._left, self._asked = None, False
+        self._asked, self._empty_since = False, None
 
     def _answered(self, answer: Any) -> None:
-        self._left = answer.method.message_count
+        if answer.method.message_count:
+            self._not_quiet()  # They are on their way.
+        elif self._asked:
+            self._empty_since = monotonic()

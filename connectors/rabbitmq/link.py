@@ -11,6 +11,13 @@ from pika.adapters.select_connection import IOLoop
 from connectors.contract import ConnectorError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.errors import translated
+from connectors.rabbitmq.frames import (
+    OVERHEAD,
+    Delivered,
+    frame_end,
+    is_deliver,
+    read_delivery,
+)
 
 GOOD_BYE_S: Final = 1.0
 CUT_S: Final = 0.2
@@ -20,7 +27,17 @@ logging.getLogger("pika").addHandler(logging.NullHandler())
 
 
 class _Connection(pika.SelectConnection):  # type: ignore[misc]  # pika is not typed
-    """Pika's connection, which can also be cut."""
+    """Pika's connection, which can be cut, and which reads deliveries in a sixth of the time.
+
+    Once ``on_delivery`` is set, deliveries go there and pika sees only what else comes.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.on_delivery: Callable[[Delivered], None] | None = None
+        # What has come of a frame, or of the frames of a delivery, and how long it has to be.
+        self._pieces: list[bytes] = []
+        self._have = self._need = 0
+        super().__init__(*args, **options)
 
     def cut(self) -> None:
         """Close the socket; what was not sent yet is not sent."""
@@ -29,11 +46,43 @@ class _Connection(pika.SelectConnection):  # type: ignore[misc]  # pika is not t
         elif not self.is_closed:
             self.close()
 
+    def _on_data_available(self, data_in: bytes) -> None:
+        if self.on_delivery is None:
+            super()._on_data_available(data_in)
+            return
+        if self._frame_buffer:  # Come while pika still read by itself.
+            data_in = self._frame_buffer + data_in
+            self._frame_buffer: bytes = b""
+        self._pieces.append(data_in)
+        self._have += len(data_in)
+        if self._have >= self._need:
+            buffer = b"".join(self._pieces)
+            at, need = self._read(buffer, self.on_delivery)
+            self._pieces = [buffer[at:]]
+            self._have, self._need = len(buffer) - at, need - at
+
+    def _read(self, buffer: bytes, on_delivery: Callable[[Delivered], None]) -> tuple[int, int]:
+        """Read what is whole; how far that goes, and how long the buffer must be for more."""
+        at = 0
+        while (end := frame_end(buffer, at)) and end <= len(buffer):
+            if is_deliver(buffer, at):
+                found = read_delivery(buffer, at)
+                if isinstance(found, int):
+                    return at, found
+                delivered, end = found
+                self.bytes_received += end - at
+                on_delivery(delivered)
+            else:
+                super()._on_data_available(buffer[at:end])
+            at = end
+        return at, end or at + OVERHEAD
+
 
 class Link:
     """A connection being opened, open, or failed for good.
 
     Opening starts at once and goes on with each ``poll``; ``on_channel`` is then told the channel.
+    Deliveries go to ``on_delivery`` where it is given, else to the callbacks of pika's consumers.
     ``failure`` is why connection or channel cannot be used any more, None while they can be: open
     another link then. ``blocked`` is why the broker takes no messages now, None where it does.
     """
@@ -43,6 +92,7 @@ class Link:
         address: Address,
         timeout_s: float,
         on_channel: Callable[[Any], None] = lambda _channel: None,
+        on_delivery: Callable[[Delivered], None] | None = None,
         heartbeat_s: int | None = None,
     ) -> None:
         self.channel: Any = None
@@ -51,6 +101,7 @@ class Link:
         self._name = address.name
         self._timeout_s = timeout_s
         self._on_channel = on_channel
+        self._on_delivery = on_delivery
         self._loop = IOLoop()
         self._loop.activate_poller()
         self._ended = False
@@ -132,6 +183,7 @@ class Link:
         # Told when a queue is deleted or its leader moves: the consumer is gone.
         channel.add_on_cancel_callback(self._cancelled)
         self.channel = channel
+        self._connection.on_delivery = self._on_delivery
         self._on_channel(channel)
 
     def _channel_closed(self, _channel: object, reason: Exception) -> None:

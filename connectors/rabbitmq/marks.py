@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from connectors.rabbitmq.window import Window
+from connectors.rabbitmq.caution import Trial
+from connectors.rabbitmq.frames import Delivered
+from connectors.rabbitmq.window import Window, identity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +15,12 @@ class Position:
 
     ``mark``: of a queue the identities of the latest deliveries, of a stream the offset to go on
     at (None: nothing read yet). ``prefetch``: un-acked messages at most, as found out so far.
+    ``trial``: the message that the flow may be dying of, if any.
     """
 
     mark: bytes | int | None
     prefetch: int
+    trial: Trial | None = None
 
 
 class Mark(Protocol):
@@ -30,8 +34,16 @@ class Mark(Protocol):
         """The arguments to consume with."""
         ...
 
-    def first_time(self, properties: Any, body: bytes) -> bool:
-        """Whether the delivery was not handed out before; it counts as handed out now."""
+    def identity(self, delivered: Delivered) -> int:
+        """What names the message, here and after a restart."""
+        ...
+
+    def known(self, delivered: Delivered) -> bool:
+        """Whether the message was handed out before."""
+        ...
+
+    def first_time(self, delivered: Delivered) -> bool:
+        """Whether the message was not handed out before; it counts as handed out now."""
         ...
 
     def kept(self) -> bytes | int | None:
@@ -53,9 +65,17 @@ class Seen:
         """None: the broker knows what is un-acked."""
         return {}
 
-    def first_time(self, properties: Any, body: bytes) -> bool:
+    def identity(self, delivered: Delivered) -> int:
+        """The hash of its message id, else of its body."""
+        return identity_of(_message_id(delivered), delivered.body)
+
+    def known(self, delivered: Delivered) -> bool:
+        """Whether its message id, else its body, was handed out before."""
+        return self._window.known(_message_id(delivered), delivered.body)
+
+    def first_time(self, delivered: Delivered) -> bool:
         """Whether its message id, else its body, was not handed out before."""
-        return self._window.first_time(properties.message_id, body)
+        return self._window.first_time(_message_id(delivered), delivered.body)
 
     def kept(self) -> bytes:
         """The window."""
@@ -80,15 +100,25 @@ class Offset:
         begin = "first" if self._since is None else self._since
         return {"x-stream-offset": begin if self._next is None else self._next}
 
-    def first_time(self, properties: Any, body: bytes) -> bool:
+    def identity(self, delivered: Delivered) -> int:
+        """Its offset."""
+        return int(delivered.key or 0)
+
+    def known(self, delivered: Delivered) -> bool:
+        """Whether its offset lies before the one to go on at."""
+        return self._next is not None and self.identity(delivered) < self._next
+
+    def first_time(self, delivered: Delivered) -> bool:
         """Whether its offset lies at or behind the one to go on at."""
-        del body
-        offset: int = properties.headers["x-stream-offset"]
-        if self._next is not None and offset < self._next:
+        if self.known(delivered):
             return False
-        self._next = offset + 1
+        self._next = self.identity(delivered) + 1
         return True
 
     def kept(self) -> int | None:
         """The offset to go on at."""
         return self._next
+
+
+def _message_id(delivered: Delivered) -> str | None:
+    return None if delivered.key is None else str(delivered.key)

@@ -8,7 +8,9 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from connectors.contract import ConnectorSettings, Progress, RefusedError, SettingsError
 from connectors.epoch import EpochRows
 from connectors.rabbitmq.address import Address
+from connectors.rabbitmq.caution import TRIALS, Caution
 from connectors.rabbitmq.consumer import Consumer, Subscription
+from connectors.rabbitmq.frames import Delivered
 from connectors.rabbitmq.link import Link
 from connectors.rabbitmq.marks import Mark, Offset, Position, Seen
 from connectors.rabbitmq.options import SourceOptions, read_source_url
@@ -116,6 +118,7 @@ class _Queues(FixedPartitionedSource[Message | Reject, Position]):
         return Subscription(
             address=self._address,
             queue=queue,
+            stream=self.options.streams,
             timeout_s=self.settings.timeout_s,
             patience_s=self.settings.patience_s,
             arguments=mark.arguments,
@@ -135,6 +138,7 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self._part = part
         self._origin = f"amqp:{part}"
         self._mark = queues.mark(position.mark)
+        self._caution = Caution(position.trial)
         prefetch = queues.options.prefetch or position.prefetch
         subscription = queues.subscription(part, self._mark)
         self._consumer = Consumer(subscription, prefetch, self._connected)
@@ -167,7 +171,8 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
             messages, size = self._epoch_messages, self._epoch_bytes
             self._wanted_prefetch = fitting_prefetch(self._consumer.prefetch, messages, size)
         self._epoch_messages = self._epoch_bytes = 0
-        return Position(self._mark.kept(), self._wanted_prefetch)
+        self._caution.epoch_ended()
+        return Position(self._mark.kept(), self._wanted_prefetch, self._caution.trial)
 
     def close(self) -> None:
         # Not acknowledged: the last epoch may never be committed.
@@ -185,17 +190,20 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         """Whether all that is there was read and acknowledged, where that is to be the end."""
         if not self._queues.options.ends or self._consumer.acked < self._taken_tag:
             return False
-        return self._consumer.drained(counted=not self._queues.options.streams)
+        return self._consumer.drained()
 
     def _take(self) -> list[Message | Reject]:
         taken: list[Message | Reject] = []
         waiting, rows, size = self._consumer.waiting, 0, 0
         while waiting and rows < self._queues.settings.batch_rows:
-            self._taken_tag, properties, body = waiting.popleft()
-            if self._mark.first_time(properties, body):
-                taken.append(Message(body, self._origin))
-                rows += 1 + len(body) // ROW_BYTES
-                size += len(body)
+            if not (self._caution.over or self._may_take(waiting[0])):
+                break
+            delivered = waiting.popleft()
+            self._taken_tag = delivered.tag
+            if self._mark.first_time(delivered):
+                taken.append(self._handed_out(delivered.body))
+                rows += 1 + len(delivered.body) // ROW_BYTES
+                size += len(delivered.body)
         if taken:
             self._queues.epoch.add(self._part, rows)
             self._epoch_messages += len(taken)
@@ -203,6 +211,21 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
             self._done_bytes += size
             self._queues.report(self._part, self._done_bytes)
         return taken
+
+    def _may_take(self, head: Delivered) -> bool:
+        """With caution: whether the head may be taken in this epoch."""
+        if self._mark.known(head):
+            return True
+        self._caution.begin(self._mark.identity(head), head.deliveries)
+        return self._caution.over or self._caution.left > 0
+
+    def _handed_out(self, body: bytes) -> Message | Reject:
+        refused = self._caution.refuse
+        self._caution.took()
+        if refused:
+            reason = f"the flow ended {TRIALS} times while this was all that it had of its queue"
+            return Reject(reason, "", body, self._origin)
+        return Message(body, self._origin)
 
 
 def fitting_prefetch(now: int, messages: int, size: int) -> int:

@@ -9,6 +9,12 @@ import numpy as np
 IDENTITY_BYTES: Final = 8
 
 
+def identity_of(message_id: str | None, body: bytes) -> int:
+    """A 64-bit hash of the message id, else of the body; the same in every process."""
+    of = body if message_id is None else message_id.encode(errors="surrogateescape")
+    return int.from_bytes(blake2b(of, digest_size=IDENTITY_BYTES).digest(), "little")
+
+
 class Window:
     """The identities of the latest deliveries, at least twice as many as can be un-acked.
 
@@ -17,10 +23,9 @@ class Window:
     deliveries un-acked, so all of these are among the latest ``prefetch``. Redeliveries come in
     any mix with new ones, hence twice that.
 
-    An identity is a 64-bit hash of the message id, else of the body: one of 60,000 kept equals
-    that of another message with probability 3e-15. A message id that comes twice is one message.
-    A body that comes twice without one is a redelivery only if the first came over an earlier
-    connection: nobody else can tell two equal messages from one.
+    One of 60,000 identities kept equals that of another message with probability 3e-15. A message
+    id that comes twice is one message. A body that comes twice without one is a redelivery only if
+    the first came over an earlier connection: over one, two equal messages are two.
     """
 
     def __init__(self, kept: bytes = b"") -> None:
@@ -34,15 +39,20 @@ class Window:
         self._connection += 1
         self._size = max(self._size, 2 * prefetch)
 
+    def known(self, message_id: str | None, body: bytes) -> bool:
+        """Whether the delivery was handed out before."""
+        came_over = self._connection_of.get(identity_of(message_id, body))
+        return self._is_known(message_id, came_over)
+
     def first_time(self, message_id: str | None, body: bytes) -> bool:
         """Whether the delivery was not handed out before; it counts as handed out now."""
-        of = body if message_id is None else message_id.encode()
-        identity = int.from_bytes(blake2b(of, digest_size=IDENTITY_BYTES).digest(), "little")
+        identity = identity_of(message_id, body)
         came_over = self._connection_of.pop(identity, None)
         self._connection_of[identity] = self._connection
-        if came_over is None:
-            return True
-        return message_id is None and came_over == self._connection
+        return not self._is_known(message_id, came_over)
+
+    def _is_known(self, message_id: str | None, came_over: int | None) -> bool:
+        return came_over is not None and (message_id is not None or came_over < self._connection)
 
     def kept(self) -> bytes:
         """The window as bytes for a snapshot, cut to its size."""

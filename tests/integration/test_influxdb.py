@@ -14,8 +14,9 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
-from connectors.influxdb import BATCH_LINES, InfluxdbSink, InfluxdbState, is_transient, read_url
+from connectors.influxdb import BATCH_LINES, InfluxdbSink, InfluxdbState, is_transient
 from connectors.influxdb_points import HAZARD_SCORED
+from connectors.influxdb_url import read_url
 from schemas.delivery import Delivery
 from schemas.event import ZONE_ENTERED, ZONE_EXITED, Event
 from schemas.live import pipeline_delivery, telemetry_delivery

@@ -24,6 +24,7 @@ from connectors.rabbitmq.publisher import Outgoing, Publisher
 from connectors.registry import open_sink, open_source
 from schemas.delivery import Delivery
 from schemas.event import ZONE_ENTERED, Event
+from schemas.message import Message, Reject
 from schemas.topics import CRITICAL_ALERTS, ENRICHED_TELEMETRY, GEOFENCING_EVENTS
 from tests.rabbitmq_broker import empty_topics, new_broker
 from tests.tcp_proxy import TcpProxy, tls_front
@@ -239,6 +240,43 @@ def test_a_queue_that_is_deleted_stops_the_source_with_one_line(broker):
     with pytest.raises(RefusedError, match="no queue") as refused:
         reading.take(1)
     assert "\n" not in str(refused.value)
+
+
+def test_a_message_the_flow_dies_of_is_refused_after_bounded_tries_and_no_other(broker):
+    records = [record(n) for n in range(120)]
+    deadly = records[70]
+    open_source(broker.source(), SETTINGS).check()
+    broker.publish(records)
+    counted, refused_ones, state, lives = [], [], None, 0
+    while len(counted) + len(refused_ones) < len(records):
+        lives += 1
+        assert lives < 30
+        reading = Reading(broker.source(until="end"), state)
+        alive = True
+        while alive:
+            while not (batch := next_of(reading)) and batch is not None:
+                state = reading.snapshot()
+            batch = batch or []
+            bodies = [item.body for item in batch if isinstance(item, Message)]
+            alive = bool(batch) and deadly not in bodies
+            if alive:  # Else it dies in this epoch.
+                counted += bodies
+                refused_ones += [item for item in batch if isinstance(item, Reject)]
+                state = reading.snapshot()
+        reading.die()
+    assert sorted(map(number, counted)) == [n for n in range(120) if n != 70]
+    [reject] = refused_ones
+    assert reject.raw == deadly
+    assert "the flow ended 5 times" in reject.reason
+    assert reject.origin == f"amqp:{broker.exchange}.0"
+
+
+def next_of(reading):
+    """The next batch, None at the end."""
+    try:
+        return reading.part.next_batch()
+    except StopIteration:
+        return None
 
 
 def test_a_queue_is_read_by_its_name(broker):

@@ -72,7 +72,10 @@ def test_a_line_says_what_the_line_of_the_corpus_says():
             assert parse(line(*words)) == parse(expected["result"].encode()) == [point]
 
 
-names = st.text(min_size=1, max_size=8)
+# Names without what becomes `_`: two of those could become the same one.
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(
+    lambda name: not name.endswith("\\")
+)
 values = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.integers(-(2**63), 2**63 - 1),

@@ -1,7 +1,9 @@
 """The parts of the RabbitMQ connector that need no broker."""
 
 import pickle
+from itertools import chain
 
+import pika
 import pika.exceptions as amqp
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from connectors.contract import ConnectorSettings, RefusedError, SettingsError, UnavailableError
 from connectors.rabbitmq.address import read_url
 from connectors.rabbitmq.errors import AbsentError, is_transient, translated
+from connectors.rabbitmq.frames import Delivered, FrameError, read_delivery
 from connectors.rabbitmq.marks import Position
 from connectors.rabbitmq.options import read_sink_url, read_source_url
 from connectors.rabbitmq.source import RabbitSource, fitting_prefetch
@@ -178,6 +181,84 @@ def test_what_pika_raises_becomes_one_line_of_ours(raised, kind, says):
     assert str(error).startswith("`amqp://host`: ")
     assert says in str(error)
     assert "\n" not in str(error)
+
+
+# --- frames ----------------------------------------------------------------------------------
+
+TEXTS = st.none() | st.text(max_size=20)
+PROPERTIES = st.builds(
+    pika.BasicProperties,
+    content_type=TEXTS,
+    content_encoding=TEXTS,
+    headers=st.none() | st.dictionaries(st.text(min_size=1, max_size=5), st.integers(0, 9)),
+    delivery_mode=st.none() | st.just(2),
+    priority=st.none() | st.integers(0, 9),
+    correlation_id=TEXTS,
+    reply_to=TEXTS,
+    expiration=TEXTS,
+    message_id=TEXTS,
+    timestamp=st.none() | st.just(1),
+    app_id=TEXTS,
+)
+
+
+def frames_of(tag, properties, body, frame_max, heartbeats):
+    """A delivery as pika's own encoder writes it."""
+    pieces = [body[at : at + frame_max] for at in range(0, len(body), frame_max)]
+    return b"".join(
+        frame.marshal()
+        for frame in [
+            pika.frame.Method(
+                1, pika.spec.Basic.Deliver("consumer", tag, False, "exchange", "key")
+            ),
+            pika.frame.Header(1, len(body), properties),
+            *chain(
+                *(
+                    [pika.frame.Body(1, one)] + [pika.frame.Heartbeat()] * heartbeats
+                    for one in pieces
+                )
+            ),
+        ]
+    )
+
+
+@given(
+    properties=PROPERTIES,
+    body=st.binary(max_size=50),
+    frame_max=st.integers(1, 60),
+    heartbeats=st.integers(0, 1),
+)
+def test_a_delivery_is_read_as_pika_wrote_it_and_not_before_it_is_whole(
+    properties, body, frame_max, heartbeats
+):
+    heartbeats = heartbeats if len(body) > frame_max else 0
+    wire = frames_of(7, properties, body, frame_max, heartbeats)
+    before, behind = b"before", b"\x08\x00\x00"
+    whole = len(before) + len(wire) - 8 * heartbeats
+    buffer = before + wire + behind
+    expected = Delivered(7, properties.message_id or None, body)
+    found, end = read_delivery(buffer, len(before))
+    assert found._replace(key=found.key or None) == expected
+    assert end == whole
+    for size in range(len(before) + 12, whole):
+        wanted = read_delivery(buffer[:size], len(before))
+        assert isinstance(wanted, int)
+        assert size < wanted <= whole
+
+
+def test_how_often_it_was_delivered_is_read_from_a_redelivery_alone():
+    properties = pika.BasicProperties(headers={"x-delivery-count": 3}, message_id="m1")
+    header = pika.frame.Header(1, 0, properties).marshal()
+    for redelivered, deliveries in ((True, 3), (False, 0)):
+        method = pika.spec.Basic.Deliver("consumer", 7, redelivered, "exchange", "key")
+        found, _ = read_delivery(pika.frame.Method(1, method).marshal() + header, 0)
+        assert found == Delivered(7, "m1", b"", deliveries)
+
+
+def test_bytes_out_of_step_are_refused():
+    wire = frames_of(1, pika.BasicProperties(), b"body", 10, 0)
+    with pytest.raises(FrameError):
+        read_delivery(wire[:-1] + b"x" * 20, 0)
 
 
 # --- redeliveries ----------------------------------------------------------------------------
