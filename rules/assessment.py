@@ -6,7 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-from rules.geofence import Presence
+from rules.fences import Presence
 from rules.registry import Registry
 from rules.rulebook import Verdicts
 from rules.tracks import sort_key
@@ -18,8 +18,8 @@ class Assessment:
     """A key group's records with their presence and the verdicts on them.
 
     ``key``: the group's key in the dataflow; rows sorted by ``sort_key``. ``on_records``: of the
-    rules on the record alone, on the rows; ``on_presence``: of those on stays, on the pairs of
-    ``presence``.
+    rules on the record alone, on the rows; ``on_presence``: of those on stays, on the pairs that
+    are ``presence.held()``.
     """
 
     key: str
@@ -63,20 +63,35 @@ def assess(registry: Registry, groups: KeyGroups, frame: Frame) -> Iterator[Asse
     frame = frame.take(sort_key(group, frame))
     presence = registry.fences.presence(frame)
     on_records = registry.book.judge_records(frame)
-    on_presence = registry.book.judge_stays(frame, presence.row, presence.zone)
+    held = presence.held()
+    held_row = presence.row[held]
+    on_presence = registry.book.judge_stays(frame, held_row, presence.zone[held])
     group_of_row = group[frame.vehicle]
     present = np.unique(group_of_row)
     start = np.append(np.searchsorted(group_of_row, present), len(frame))
-    pair = np.searchsorted(presence.row, start)
+    pair, held_pair = np.searchsorted(presence.row, start), np.searchsorted(held_row, start)
     for i, g in enumerate(present.tolist()):
-        rows, pairs = slice(start[i], start[i + 1]), slice(pair[i], pair[i + 1])
+        rows = slice(start[i], start[i + 1])
         yield Assessment(
             groups.key(g),
             _compact(frame.take(rows), group, g),
-            presence.part(pairs, start[i]),
+            presence.part(slice(pair[i], pair[i + 1]), rows),
             on_records.take(rows),
-            on_presence.take(pairs),
+            on_presence.take(slice(held_pair[i], held_pair[i + 1])),
         )
+
+
+def assess_part(registry: Registry, key: str, frame: Frame) -> Assessment:
+    """Judge records of one key group; ``frame``: rows by vehicle, then event time."""
+    presence = registry.fences.presence(frame)
+    held = presence.held()
+    return Assessment(
+        key,
+        frame,
+        presence,
+        registry.book.judge_records(frame),
+        registry.book.judge_stays(frame, presence.row[held], presence.zone[held]),
+    )
 
 
 def _compact(frame: Frame, group: Ints, g: int) -> Frame:
