@@ -193,16 +193,21 @@ class _BodyZones:
     @cached_property
     def _edges(self) -> ZoneEdges:
         # Not before it is asked for: who only locates does not pay for it.
-        return ZoneEdges(self._parts, self._zone_of_part)
+        rings, part = shapely.get_rings(self._parts, return_index=True)
+        lines, zones = [rings], [self._zone_of_part[part]]
+        for latitude, at_pole in self._at_pole.items():
+            # A pole belongs to the zones that reach it, whatever the longitude: an edge all along.
+            pole = shapely.linestrings([(-180.0, latitude), (180.0, latitude)])
+            lines.append(np.full(len(at_pole), pole))
+            zones.append(at_pole)
+        return ZoneEdges(np.concatenate(lines), np.concatenate(zones))
 
     def _hold(self, zone: Rows, longitude: Floats, latitude: Floats) -> Bools:
-        """Whether each zone (m,) holds the position (m,)."""
+        """Whether each zone (m,) holds the position (m,), which is at no pole."""
         held = self._hold_in_plane(zone, longitude, latitude)
-        if self._has_special:
+        if self._at_seam:
             seam = np.flatnonzero(np.abs(longitude) == 180.0)
             held[seam] |= self._hold_in_plane(zone[seam], -longitude[seam], latitude[seam])
-            for pole, zones in self._at_pole.items():
-                held |= (latitude == pole) & np.isin(zone, zones)
         return held
 
     def _hold_in_plane(self, zone: Rows, longitude: Floats, latitude: Floats) -> Bools:
