@@ -53,7 +53,8 @@ class Stretches:
     end: Floats
 
 
-NO_STRETCHES: Final = Stretches(*([np.empty(0, np.intp)] * 3), *([np.empty(0)] * 2))
+_NOTHING: Final[Rows] = np.empty(0, np.intp)
+NO_STRETCHES: Final = Stretches(_NOTHING, _NOTHING, _NOTHING, np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,37 +124,37 @@ class _Pieces:
 class ZoneEdges:
     """The edges of the zones of one body, found by the ways that meet them.
 
-    Takes about 20 bytes an edge and 400 a part of a zone.
+    ``lines``: (l,) rings and lines, deg; what they are made of are edges of zone ``zone_of_line``
+    (l,). Takes about 20 bytes an edge and 400 a line.
     """
 
-    def __init__(self, parts: Shapes, zone_of_part: Rows) -> None:
-        rings, part = shapely.get_rings(parts, return_index=True)
-        lonlat = shapely.get_coordinates(rings)
-        vertices = shapely.get_num_coordinates(rings).astype(np.intp)
-        # A ring of v vertices has v - 1 edges, in chunks as even as can be; a chunk ends with the
+    def __init__(self, lines: Shapes, zone_of_line: Rows) -> None:
+        lonlat = shapely.get_coordinates(lines)
+        vertices = shapely.get_num_coordinates(lines).astype(np.intp)
+        # A line of v vertices has v - 1 edges, in chunks as even as can be; a chunk ends with the
         # vertex that the next one begins with.
         chunks = -(-(vertices - 1) // _EDGES)
-        ring = np.repeat(np.arange(len(rings)), chunks)
-        nth, edges = counted(chunks), vertices[ring] - 1
-        first, last = nth * edges // chunks[ring], (nth + 1) * edges // chunks[ring]
+        line = np.repeat(np.arange(len(lines)), chunks)
+        nth, edges = counted(chunks), vertices[line] - 1
+        first, last = nth * edges // chunks[line], (nth + 1) * edges // chunks[line]
         # (chunks, _EDGES + 1): the vertices of each chunk in order; its last one fills up the row.
         vertex = np.minimum(first[:, None] + np.arange(_EDGES + 1), last[:, None])
-        vertex += (np.cumsum(vertices) - vertices)[ring][:, None]
+        vertex += (np.cumsum(vertices) - vertices)[line][:, None]
         self._lon, self._lat = lonlat[vertex, 0], lonlat[vertex, 1]
-        self._zone = zone_of_part[part[ring]]
-        self._zones = int(zone_of_part.max()) + 1
+        self._zone = zone_of_line[line]
+        self._zones = int(zone_of_line.max()) + 1
         # The tree asks a shape for its box alone, and a diagonal has that for less memory.
         low = np.stack((self._lon.min(axis=1), self._lat.min(axis=1)), -1) - NEAR_DEG
         high = np.stack((self._lon.max(axis=1), self._lat.max(axis=1)), -1) + NEAR_DEG
         self._tree = shapely.STRtree(shapely.linestrings(np.stack((low, high), axis=1)))
 
-    def stretches(self, way: Ends, holds: Holds) -> Stretches:
+    def stretches(self, ends: Ends, holds: Holds) -> Stretches:
         """Pairs and stretches of the ways (lon0, lat0, lon1, lat1), (n,) each, deg.
 
         The way from longitude to longitude is the short one. One with a NaN, and one of no length,
         meets nothing. ``holds`` decides the pieces.
         """
-        asked, ways = _unwrapped(*way)
+        asked, ways = _unwrapped(*ends)
         if not len(asked):
             return NO_STRETCHES
         cuts = self._cuts(_windows(ways))

@@ -33,9 +33,9 @@ class Hits:
     """Pairs of a position and a zone that holds it in plan, sorted by row, then zone.
 
     ``row``: (h,) positions in the columns asked about; ``zone``: (h,) positions in
-    ``ZoneIndex.zones``, or behind them that of a halo. ``cell``: (n,) int32 for every row: where two rows have the same cell >= 0,
-    the straight line between them touches no zone's edge; -1 = nothing is known. Cells of different
-    indexes, and of rows without a position, mean nothing.
+    ``ZoneIndex.zones``, halos after them. ``cell``: (n,) int32 for every row: where two rows have
+    the same cell >= 0, the straight line between them touches no zone's edge; -1 = nothing is
+    known. Cells of different indexes, and of rows without a position, mean nothing.
     """
 
     row: Rows
@@ -105,8 +105,8 @@ class ZoneIndex:
         for code, zones in self._bodies.items():
             of_body = np.flatnonzero(body == code)
             if of_body.size:
-                ways = tuple(column[of_body] for column in (lon0, lat0, lon1, lat1))
-                found.append(zones.crossings(ways, of_body))
+                ends = lon0[of_body], lat0[of_body], lon1[of_body], lat1[of_body]
+                found.append(zones.crossings(ends, of_body))
         return _merged(found)
 
 
@@ -185,24 +185,29 @@ class _BodyZones:
         i, zone = np.divmod(pair[np.diff(pair, prepend=-1) != 0], len(self._numbers))
         return i, zone
 
-    def crossings(self, way: Ends, rows: Rows) -> Stretches:
+    def crossings(self, ends: Ends, rows: Rows) -> Stretches:
         """The stretches of ways, which are called ``rows``."""
-        found = self._edges.stretches(way, self._hold)
+        found = self._edges.stretches(ends, self._hold)
         return replace(found, segment=rows[found.segment], zone=self._numbers[found.zone])
 
     @cached_property
     def _edges(self) -> ZoneEdges:
         # Not before it is asked for: who only locates does not pay for it.
-        return ZoneEdges(self._parts, self._zone_of_part)
+        rings, part = shapely.get_rings(self._parts, return_index=True)
+        lines, zones = [rings], [self._zone_of_part[part]]
+        for latitude, at_pole in self._at_pole.items():
+            # A pole belongs to the zones that reach it, whatever the longitude: an edge all along.
+            pole = shapely.linestrings([(-180.0, latitude), (180.0, latitude)])
+            lines.append(np.full(len(at_pole), pole))
+            zones.append(at_pole)
+        return ZoneEdges(np.concatenate(lines), np.concatenate(zones))
 
     def _hold(self, zone: Rows, longitude: Floats, latitude: Floats) -> Bools:
-        """Whether each zone (m,) holds the position (m,)."""
+        """Whether each zone (m,) holds the position (m,), which is at no pole."""
         held = self._hold_in_plane(zone, longitude, latitude)
-        if self._has_special:
+        if self._at_seam:
             seam = np.flatnonzero(np.abs(longitude) == 180.0)
             held[seam] |= self._hold_in_plane(zone[seam], -longitude[seam], latitude[seam])
-            for pole, zones in self._at_pole.items():
-                held |= (latitude == pole) & np.isin(zone, zones)
         return held
 
     def _hold_in_plane(self, zone: Rows, longitude: Floats, latitude: Floats) -> Bools:
