@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     max_gap_s: ByKind = Field(
         {},
-        description="seconds between two fixes beyond which nothing is inferred, `KIND=SECONDS ...`",
+        description="seconds between two fixes beyond which nothing is inferred, `KIND=S ...`",
     )
     max_speed_mps: ByKind = Field(
         {}, description="speed that two fixes may imply, m/s, `KIND=SPEED ...`"

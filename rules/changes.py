@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from rules.fences import IN, NEAR, OUT, UNKNOWN, Fences, Presence
+from rules.fences import IN, NEAR, OUT, Fences, Presence
 from rules.legs import Legs
 from rules.tracks import FIX_FIELDS, NEVER, Tracks
 from schemas.frame import Bools, Codes, Floats, Longs, Rows, where
@@ -136,9 +136,7 @@ def _said(
     return subject[first], leg[first], code[first]
 
 
-def _between_fixes(
-    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence
-) -> list[_Marks]:
+def _between_fixes(fences: Fences, tracks: Tracks, legs: Legs, presence: Presence) -> list[_Marks]:
     """Where a way meets an edge, or a bound of depth, altitude or time."""
     edge = (legs.before.cell != legs.after.cell) | (legs.after.cell < 0)
     leg, zone, begin, end = (
@@ -155,8 +153,10 @@ def _between_fixes(
     begin, end, opened, closed = fences.clip(
         legs.before.take(leg), legs.after.take(leg), zone, begin, end
     )
+    # What lasts less than a microsecond between two fixes is a touch.
     with np.errstate(invalid="ignore"):
-        some = begin <= end
+        inner = (begin > 0) & (end < 1)
+        some = np.where(inner, (end - begin) * legs.gap_us[leg] >= 1, begin < end)
     subject = legs.run[leg] * zones + zone % max(zones, 1)
     come_in = where(some & (begin > 0))
     left = where(some & (end < 1) & (fences.way_out[zone % max(zones, 1)] == zone))
@@ -341,6 +341,4 @@ def _sorted(fences: Fences, tracks: Tracks, legs: Legs, marks: list[_Marks]) -> 
     # Wherever the vehicle was, the zone ended then.
     time_us = np.where(rezoned & over, fences.to_us[zone], time_us)
     crossed = (order >= 0) & (order <= 1)
-    return Changes(
-        subject, row, what, time_us, place, leg, before_us, shown_us, crossed, rezoned
-    )
+    return Changes(subject, row, what, time_us, place, leg, before_us, shown_us, crossed, rezoned)

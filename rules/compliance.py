@@ -51,7 +51,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What conditions are followed through: records in order, their stays, the verdicts on both."""
+    """What conditions are followed through: records in order, their stays, the verdicts on both.
+
+    ``on_records``: verdicts on the tracks' rows of the rules on the record alone.
+    """
 
     tracks: Tracks
     on_records: Verdicts
@@ -64,10 +67,9 @@ def follow(
 ) -> tuple[Conditions, Held, list[Event]]:
     """Follow conditions along the tracks; returns what holds now, what held, the alarms' events.
 
-    ``names``: moments given before, by ``condition_key``. ``on_records``: verdicts on the tracks' rows of the rules on the record alone. An alarm is
-    raised at the first record at which its condition is true and has held for the rule's ``for``;
-    it is cleared at the first record at which the condition does not hold or the vehicle has left
-    the zone.
+    ``names``: moments given before, by ``condition_key``. An alarm is raised at the first record at
+    which its condition is true and has held for the rule's ``for``; it is cleared at the first
+    record at which the condition does not hold or the vehicle has left the zone.
     """
     tracks, on_records, stays, on_stays = seen.tracks, seen.on_records, seen.stays, seen.on_stays
     slots = int(max(tracks.slot.max(initial=-1), open_conditions.slot.max(initial=-1))) + 1

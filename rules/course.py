@@ -19,8 +19,8 @@ import numpy as np
 from rules.dwell import dwell_due_us, still_counted
 from rules.fences import FOREVER, IN, NEAR, OUT, UNKNOWN, Fences
 from rules.legs import Legs
-from rules.tracks import NEVER, Tracks
-from rules.visits import AWAY, ENTERING, INSIDE, LEAVING, Crossing, Visits
+from rules.tracks import Tracks
+from rules.visits import AWAY, ENTERING, INSIDE, LEAVING, Crossing
 from rules.zone_events import dwell_event, entered_event, exited_event, visit_identity
 from schemas.event import Event
 
@@ -67,12 +67,14 @@ class Course:
         self.scene, self.run, self.zone = scene, run, zone
         self.slot = int(scene.tracks.slot[run])
         self.told: list[Told] = []
-        self.stays: list[tuple[int, int, int, int, str]] = []
+        self.stays: list[tuple[int, int, int, str, int, int]] = []
         self.lost_at: list[int] = []
+        self.moment: Crossing | None
+        self.spent: tuple[tuple[int, int], ...]
         self._begin()
         if known is not None:
-            (_, _, self.phase, self.code, self.lost, self.entered_us, self.since_us,
-             self.dwell_due_us, self.visit_id, self.moment, self.spent) = known  # fmt: skip
+            (self.phase, self.code, self.lost, self.entered_us, self.since_us,
+             self.dwell_due_us, self.visit_id, self.moment, self.spent) = known[2:]  # fmt: skip
         # The record that shows the entry (of a visit told before: the first one), and the one that
         # showed the latest change.
         self.start = self.seen = int(scene.tracks.start[run])
@@ -82,8 +84,8 @@ class Course:
         self.entered_us = self.since_us = 0
         self.dwell_due_us = FOREVER
         self.visit_id = ""
-        self.moment: Crossing | None = None
-        self.spent: tuple[tuple[int, int], ...] = ()
+        self.moment = None
+        self.spent = ()
 
     def take(self, change: Change) -> None:
         """Take in the next change."""

@@ -6,7 +6,7 @@ Span = tuple[int, int]
 
 
 def dwell_due_us(entered_us: int, spent: tuple[Span, ...], limit_us: int, window_us: int) -> int:
-    """When a visit that began at ``entered_us`` passes the limit if it goes on; ``FOREVER`` = never.
+    """When a visit begun at ``entered_us`` passes the limit if it goes on, ``FOREVER`` = never.
 
     ``spent``: earlier stays (from, to), ascending. The time inside within the last ``window_us``
     counts; 0 = of this visit alone. Microseconds of event time.

@@ -55,9 +55,7 @@ class Presence:
         """The pairs of ``rows`` (ascending), rows counted within them."""
         place = np.searchsorted(rows, self.row)
         held = where(rows[np.minimum(place, len(rows) - 1)] == self.row) if len(rows) else place[:0]
-        return Presence(
-            place[held], self.zone[held], self.code[held], self.cell[rows], self.zones
-        )
+        return Presence(place[held], self.zone[held], self.code[held], self.cell[rows], self.zones)
 
     def part(self, pairs: slice, rows: slice) -> "Presence":
         """The pairs of a stretch of rows, rows counted from its first."""

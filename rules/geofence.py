@@ -8,6 +8,7 @@ a fix without the depth (altitude) that a zone's band asks for: no entry, no exi
 """
 
 from collections.abc import Callable, Mapping
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,13 @@ import numpy as np
 from rules.changes import Changes, Followed, find_changes
 from rules.course import Change, Course, Scene, Told
 from rules.fences import Fences, Presence
-from rules.geodesy import distance_to_shape_m
 from rules.legs import Legs
+from rules.nearest import distance_to_shape_m
 from rules.tracks import FIX_FIELDS, NEVER, Tracks
 from rules.visits import AWAY, ENTERING, INSIDE, LEAVING, Crossing, Stays, Visits, visits_of
 from rules.zone_events import GAP_SPEED, GAP_TIME, gap_event
 from schemas.event import Event
-from schemas.frame import BODIES, Bools, Rows, where
+from schemas.frame import Bools, Rows, where
 
 _LONGITUDE, _LATITUDE, _DEPTH, _ACCURACY = map(
     FIX_FIELDS.index, ("longitude", "latitude", "depth_m", "position_accuracy_m")
@@ -121,7 +122,7 @@ def _changes(legs: Legs, changes: Changes) -> list[Change]:
             time_us,
             Crossing(
                 time_us,
-                *(None if value != value else value for value in at),  # noqa: PLR0124 (NaN)
+                *_known(*at),
                 "zone_changed" if rezoned else "inferred" if crossed else "observed",
                 None if seconds < 0 else seconds,
             ),
@@ -138,6 +139,16 @@ def _changes(legs: Legs, changes: Changes) -> list[Change]:
             strict=True,
         )
     ]
+
+
+def _known(
+    longitude: float, latitude: float, depth_m: float
+) -> tuple[float | None, float | None, float | None]:
+    return _or_none(longitude), _or_none(latitude), _or_none(depth_m)
+
+
+def _or_none(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def _uncertainty_s(legs: Legs, changes: Changes) -> list[float]:
@@ -213,7 +224,7 @@ def _clear_of(fences: Fences, legs: Legs) -> Callable[[int, int, float], bool]:
     def clear_of(leg: int, zone: int, distance_m: float) -> bool:
         place = legs.after.values[[_LONGITUDE, _LATITUDE], leg].reshape(2, 1)
         shape = fences.index.shapes[zone]
-        found = distance_to_shape_m(BODIES[legs.body[leg]], shape, place[0], place[1])
+        found = distance_to_shape_m(int(legs.body[leg]), shape, place[0], place[1])
         return bool(found[0] >= distance_m)
 
     return clear_of

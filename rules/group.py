@@ -70,8 +70,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Late:
-    """Late rows of a frame: those that revise, with their vehicles' slots and the places of the
-    checkpoints these run again from, and those too late, with what their vehicles had."""
+    """Late rows of a frame.
+
+    ``revising``: those that revise, with their vehicles' slots and the places of the checkpoints
+    these run again from (``base``). ``too_late``: the others, with what their vehicles had.
+    """
 
     revising: Rows
     slot: Rows

@@ -72,9 +72,7 @@ class History:
         rows = 0
         for chunk in reversed(self.chunks):
             if isinstance(chunk, Checkpoint):
-                return rows > PIECE_ROWS or (
-                    rows > 0 and at_us - chunk.at_us >= lateness_us // 4
-                )
+                return rows > PIECE_ROWS or (rows > 0 and at_us - chunk.at_us >= lateness_us // 4)
             rows += len(chunk.frame)
         return True
 
@@ -139,7 +137,7 @@ class History:
         while len(places) > 1 and (
             len(places) > CHECKPOINTS or _passed(history.chunks[places[1]], roster, lateness_us)
         ):
-            history = history._without_first(places[1], roster, lateness_us)  # noqa: SLF001
+            history = history._without_first(places[1], roster, lateness_us)
             places = history.checkpoints()
         return history
 
@@ -151,7 +149,9 @@ class History:
             before[piece.slot] = True
         slots = where(before)
         last_us = roster.last_us[slots]
-        sound = self._from(second).bases(slots, np.where(last_us == NEVER, NEVER, last_us - lateness_us), count)
+        sound = self._from(second).bases(
+            slots, np.where(last_us == NEVER, NEVER, last_us - lateness_us), count
+        )
         needy = slots[sound < 0]
         if not len(needy):
             return self._from(second)

@@ -12,22 +12,20 @@ from typing import Final
 
 import numpy as np
 
+from rules.geodesy import rough_distance_m
 from rules.tracks import FIX_FIELDS, NEVER, Fixes, Roster, Tracks
-from schemas.frame import BODIES, KINDS, Bools, Codes, Floats, Ints, Longs, Rows, where
+from schemas.frame import KINDS, Bools, Codes, Floats, Ints, Longs, Rows, where
 
 DAY_S: Final = 86_400.0
 
-MAX_GAP_S: Final = MappingProxyType({kind: DAY_S for kind in KINDS} | {"rover": 30 * 88_775.244})
+MAX_GAP_S: Final = MappingProxyType(dict.fromkeys(KINDS, DAY_S) | {"rover": 30 * 88_775.244})
 """The longest time between two fixes across which anything is inferred, by kind of vehicle.
 
-A day is what Global Fishing Watch allows vessels; a rover stands still between its drives (30 sols).
+A day is what Global Fishing Watch allows vessels; a rover stands still between its drives: 30 sols.
 """
 
 TOLERANCE_M: Final = 100.0
 """A way this much longer than the limit allows is put down to the fixes' own error."""
-
-MEAN_RADIUS_M: Final = {"earth": 6_371_008.8, "mars": 3_389_500.0, "moon": 1_737_400.0}
-"""Mean radii: IUGG (Earth); IAU Working Group on Cartographic Coordinates, 2015 (Mars, Moon)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,13 @@ def legs(limits: Limits, roster: Roster, tracks: Tracks, cell: Ints) -> Legs:
     known = before.time_us != NEVER
     gap_us = np.where(known, after.time_us - before.time_us, 0)
     _unwrap(before, after)
-    distance_m = _rough_distance_m(frame.body[row], before, after)
+    distance_m = rough_distance_m(
+        frame.body[row],
+        before.value("longitude"),
+        before.value("latitude"),
+        after.value("longitude"),
+        after.value("latitude"),
+    )
     kind = frame.kind[row]
     too_fast = known & ~_reaches(limits.speed_mps[kind], gap_us, distance_m, before, after)
     return Legs(
@@ -146,7 +150,6 @@ def legs(limits: Limits, roster: Roster, tracks: Tracks, cell: Ints) -> Legs:
 
 _LONGITUDE: Final = FIX_FIELDS.index("longitude")
 _ACCURACY: Final = FIX_FIELDS.index("position_accuracy_m")
-_RADIUS_M: Final = np.array([MEAN_RADIUS_M[body] for body in BODIES])
 
 
 def _unwrap(before: Fixes, after: Fixes) -> None:
@@ -159,17 +162,8 @@ def _unwrap(before: Fixes, after: Fixes) -> None:
 
 def _turned(longitude: Floats) -> Floats:
     """Longitudes brought back to [-180, 180)."""
-    return np.where(longitude >= 180.0, longitude - 360.0, longitude) + 360.0 * (longitude < -180.0)
-
-
-def _rough_distance_m(body: Codes, before: Fixes, after: Fixes) -> Floats:
-    # Equirectangular on the mean sphere: within 1 % up to 1,000 km below 60 deg of latitude, which
-    # is enough to tell what no vehicle of its kind can do.
-    latitude = np.radians((before.value("latitude") + after.value("latitude")) / 2)
-    east = np.radians(after.value("longitude") - before.value("longitude")) * np.cos(latitude)
-    north = np.radians(after.value("latitude") - before.value("latitude"))
-    distance: Floats = _RADIUS_M[body] * np.hypot(east, north)
-    return distance
+    turned: Floats = longitude - 360.0 * (longitude >= 180.0) + 360.0 * (longitude < -180.0)
+    return turned
 
 
 def _reaches(

@@ -16,7 +16,7 @@ from rules.compliance import condition_key
 from rules.fences import FOREVER
 from rules.history import History
 from rules.memory import Memory
-from rules.sayings import Name, Saying, Sayings
+from rules.sayings import Name, Sayings
 from rules.stages import Judges, Outcome, run
 from rules.tracks import Roster
 from rules.zone_events import visit_identity
@@ -120,9 +120,9 @@ def _renamed(
     """The sayings with names for what is told as new, although it overlaps what was told before."""
 
     def of_condition(name: Name) -> str:
-        slot, rule, zone = name.scope
-        vehicle_id = roster.ids[slot]
-        return condition_key(judges.registry.book, vehicle_id, rule, zone, name.fresh)
+        _, rule, zone = name.scope
+        vehicle_id = roster.ids[name.slot]
+        return condition_key(judges.registry.book, vehicle_id, int(rule), int(zone), name.fresh)
 
     visits = _matched(*(list(_visits(judges, roster, outcome)) for outcome in (old, new)))
     conditions = _matched(*(list(_conditions(outcome)) for outcome in (old, new)))

@@ -19,7 +19,7 @@ class Name(NamedTuple):
 
     told: str
     fresh: str
-    scope: tuple[object, ...]
+    scope: tuple[str | int, ...]
     slot: int
     from_us: int
 

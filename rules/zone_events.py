@@ -36,9 +36,7 @@ def exited_event(
     return _event(ZONE_EXITED, zone, vehicle_id, visit_id, crossing.time_us, data)
 
 
-def dwell_event(
-    zone: Zone, vehicle_id: str, visit_id: str, due_us: int, entered_us: int
-) -> Event:
+def dwell_event(zone: Zone, vehicle_id: str, visit_id: str, due_us: int, entered_us: int) -> Event:
     """A vehicle's time inside a zone has passed its limit at ``due_us``."""
     data = {"duration_s": (due_us - entered_us) / 1e6, "limit_s": zone.max_dwell_s}
     return _event(ZONE_DWELL_EXCEEDED, zone, vehicle_id, visit_id, due_us, data)

@@ -56,7 +56,8 @@ class ZoneIndex:
         self._halos = np.full(len(self.zones), None, object) if halos is None else halos
         if len(self._halos) != len(self.zones):
             raise ValueError(f"{len(self._halos)} halos for {len(self.zones)} zones: give one each")
-        shapes = np.concatenate((zone_shapes(self.zones), self._halos))
+        self.shapes = zone_shapes(self.zones)
+        shapes = np.concatenate((self.shapes, self._halos))
         body = np.tile([BODIES.index(zone.body) for zone in self.zones], 2)
         body[shapely.is_missing(shapes)] = _NO_BODY
         self._bodies: dict[int, _BodyZones] = {}

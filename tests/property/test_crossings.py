@@ -1,9 +1,9 @@
-"""Crossings are those of exact arithmetic, whatever the zones, the way and the place on the globe."""
+"""Crossings are those of exact arithmetic, whatever the zones, the way, the place on the globe."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
-import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +12,7 @@ from rules.crossings import NEAR_DEG
 from rules.zone_geometry import zone_shapes
 from rules.zone_index import ZoneIndex
 from schemas.frame import BODIES
-from schemas.geojson import Area
-from schemas.zone import Zone
-from tests.lattice_zones import LATTICE, box, zone_sets
+from tests.lattice_zones import LATTICE, zone_sets
 
 # Share of the way: the steepest way of these tests is 270 deg long, positions are good to 3e-14.
 TOLERANCE = 1e-9
@@ -23,7 +21,7 @@ TOLERANCE = 1e-9
 def edges_of(part):
     for ring in (part.exterior, *part.interiors):
         vertices = [(Fraction(x), Fraction(y)) for x, y in ring.coords]
-        yield from zip(vertices, vertices[1:], strict=False)
+        yield from pairwise(vertices)
 
 
 def holds(edges, x, y):
@@ -68,7 +66,7 @@ def by_fractions(shape, way):
     }
     inner = sorted({Fraction(0), Fraction(1), *cuts})
     stretches = []
-    for begin, end in zip(inner, inner[1:], strict=False):
+    for begin, end in pairwise(inner):
         x, y = (a + (begin + end) / 2 * d for a, d in zip((lon0, lat0), step, strict=True))
         inside = any(holds(edges, x + turn, y) for edges in parts for turn in (-360, 0, 360)) or (
             abs(y) == 90 and float(y) in (shape.bounds[1], shape.bounds[3])
@@ -110,8 +108,9 @@ def settled(stretches):
     joined = []
     for begin, end in stretches:
         if joined and begin - joined[-1][1] < TOLERANCE:
-            begin = joined.pop()[0]
-        joined.append((begin, end))
+            joined.append((joined.pop()[0], end))
+        else:
+            joined.append((begin, end))
     return np.array([s for s in joined if s[1] - s[0] >= TOLERANCE], float).reshape(-1, 2)
 
 

@@ -114,12 +114,7 @@ class Track:
 
     def take(self, r):
         if "longitude" not in r:
-            # Nobody knows where it is, but its time or depth may say where it is not.
-            for zone in list(self.present):
-                band, (start, stop) = BOXES[zone][2:]
-                out = "depth_m" in r and band and not band[0] <= r["depth_m"] <= band[1]
-                if out or not start <= r["time_s"] < stop:
-                    self.change(zone, False, min(r["time_s"], stop))
+            self.take_without_position(r)
             return
         for zone in BOXES:
             way = self.fix and inside(zone, self.fix, r)
@@ -133,6 +128,14 @@ class Track:
             if (certain := says(zone, r)) is not None:
                 self.change(zone, certain, r["time_s"])
         self.fix = r
+
+    def take_without_position(self, r):
+        # Nobody knows where it is, but its time or depth may say where it is not.
+        for zone in list(self.present):
+            band, (start, stop) = BOXES[zone][2:]
+            out = "depth_m" in r and band and not band[0] <= r["depth_m"] <= band[1]
+            if out or not start <= r["time_s"] < stop:
+                self.change(zone, False, min(r["time_s"], stop))
 
 
 def by_hand(records):
