@@ -24,7 +24,7 @@ def compliance(wiring: Wiring) -> Dataflow:
     frames = op.map("frames", enriched.items, lambda item: item.frame)
     violations = follow(
         "compliance",
-        assess(frames, registry, settings.key_groups),
+        assess(frames, registry, settings.limits(), settings.key_groups),
         Keyed(
             initial=GroupState(),
             advance=partial(apart.comply, registry, settings.policy()),

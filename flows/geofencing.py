@@ -22,7 +22,7 @@ def geofencing(wiring: Wiring) -> Dataflow:
     decoded = telemetry.read(flow, wiring)
     fenced = follow(
         "geofence",
-        assess(decoded.frames, registry, settings.key_groups),
+        assess(decoded.frames, registry, settings.limits(), settings.key_groups),
         Keyed(
             initial=GroupState(),
             advance=partial(apart.geofence, registry, settings.policy()),

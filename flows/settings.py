@@ -155,10 +155,14 @@ class Settings(BaseSettings):
         """What state depends on: the same fingerprint reads it, another must not."""
         return identity(registry.fingerprint, self.key_groups)
 
+    def limits(self) -> Limits:
+        """What vehicles may do between two fixes."""
+        return Limits.of(self.max_gap_s, self.max_speed_mps)
+
     def policy(self) -> Policy:
         """How results are told."""
         return Policy(
-            limits=Limits.of(self.max_gap_s, self.max_speed_mps),
+            limits=self.limits(),
             lateness_us=round(self.lateness_s * 1e6),
             warning_batch_us=round(self.warning_batch_s * 1e6),
             tally=self.report is not None,

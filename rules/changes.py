@@ -13,13 +13,11 @@ import numpy as np
 from rules.fences import IN, NEAR, OUT, Fences, Presence
 from rules.legs import Legs
 from rules.tracks import FIX_FIELDS, NEVER, Tracks
+from rules.ways import AT_FIX, AT_GAP, Marks, among, joined, marks_at
 from schemas.frame import Bools, Codes, Floats, Longs, Rows, where
 
 LOST: Final = 4
 """A change beside those of ``rules.fences``: what happened since the fix before is not known."""
-
-_AT_GAP: Final = -1.0
-_AT_FIX: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +49,6 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Marks:
-    """Changes in the making: ``order`` is the share, ``_AT_GAP`` or ``_AT_FIX``."""
-
-    subject: Longs
-    leg: Rows
-    row: Rows
-    what: Codes
-    order: Floats
-    rezoned: Bools
-
-
-@dataclass(frozen=True, slots=True)
 class Followed:
     """Subjects that are followed already: (k,) ``subject`` and what the last fix said of each."""
 
@@ -71,24 +57,29 @@ class Followed:
 
 
 def find_changes(
-    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, followed: Followed
+    fences: Fences,
+    tracks: Tracks,
+    legs: Legs,
+    presence: Presence,
+    between: Marks,
+    followed: Followed,
 ) -> Changes:
     """The changes that these records show; of subjects not yet followed from their first ``IN``.
 
-    ``presence``: of the tracks' rows.
+    ``presence``: of the tracks' rows; ``between``: of ``rules.ways`` on the legs.
     """
-    marks = [_at_fixes(fences, tracks, legs, presence, followed)]
-    marks += _between_fixes(fences, tracks, legs, presence)
-    subjects = _watched(followed, marks)
-    marks = [_of(subjects, mark) for mark in marks]
+    seen = joined([_at_fixes(fences, tracks, legs, presence, followed), between])
+    # Worth following is who is followed already, and who comes in here; ascending.
+    subjects = np.unique(np.concatenate([followed.subject, seen.subject[seen.what == IN]]))
+    marks = [seen.take(where(among(seen.subject, subjects)))]
     marks += _without_position(fences, tracks, legs, presence, subjects)
     marks += _at_gaps(fences, legs, subjects)
-    return _sorted(fences, tracks, legs, marks)
+    return _sorted(fences, tracks, legs, joined(marks))
 
 
 def _at_fixes(
     fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, followed: Followed
-) -> _Marks:
+) -> Marks:
     """Where a fix says something else of a zone than the fix before."""
     subject, leg, code = _said(fences, tracks, legs, presence)
     zones = max(len(fences.zones), 1)
@@ -111,7 +102,7 @@ def _at_fixes(
     off = where(~goes_on & (rank + 1 < count[run]))
     legs_off = first[run[off]] + rank[off] + 1
     what = np.concatenate([code[on], np.full(len(off), OUT)]).astype(np.int8)
-    return _marks(legs, np.concatenate([subject[on], subject[off]]),
+    return marks_at(legs, np.concatenate([subject[on], subject[off]]),
                   np.concatenate([leg[on], legs_off]), what)  # fmt: skip
 
 
@@ -136,110 +127,9 @@ def _said(
     return subject[first], leg[first], code[first]
 
 
-def _between_fixes(fences: Fences, tracks: Tracks, legs: Legs, presence: Presence) -> list[_Marks]:
-    """Where a way meets an edge, or a bound of depth, altitude or time."""
-    edge = (legs.before.cell != legs.after.cell) | (legs.after.cell < 0)
-    leg, zone, begin, end = (
-        np.concatenate(columns)
-        for columns in zip(
-            _meeting_edges(fences, legs, where(legs.trusted & edge), presence),
-            _in_one_cell(fences, legs, presence, legs.trusted & ~edge),
-            strict=True,
-        )
-    )
-    zones = len(fences.zones)
-    near = legs.gap_us[leg] <= fences.max_gap_us[zone % max(zones, 1)]
-    leg, zone, begin, end = leg[near], zone[near], begin[near], end[near]
-    begin, end, opened, closed = fences.clip(
-        legs.before.take(leg), legs.after.take(leg), zone, begin, end
-    )
-    # What lasts less than a microsecond between two fixes is a touch.
-    with np.errstate(invalid="ignore"):
-        inner = (begin > 0) & (end < 1)
-        some = np.where(inner, (end - begin) * legs.gap_us[leg] >= 1, begin < end)
-    subject = legs.run[leg] * zones + zone % max(zones, 1)
-    come_in = where(some & (begin > 0))
-    left = where(some & (end < 1) & (fences.way_out[zone % max(zones, 1)] == zone))
-    what = np.where(zone[come_in] < zones, IN, NEAR).astype(np.int8)
-    return [
-        _marks(legs, subject[come_in], leg[come_in], what, begin[come_in], opened[come_in]),
-        _marks(legs, subject[left], leg[left], np.full(len(left), OUT, np.int8), end[left],
-               closed[left]),
-    ]  # fmt: skip
-
-
-_Ways = tuple[Rows, Rows, Floats, Floats]
-
-
-def _meeting_edges(fences: Fences, legs: Legs, asked: Rows, presence: Presence) -> _Ways:
-    """(leg, zone, begin, end) in plan of the ways that may meet an edge, with every zone there."""
-    before, after = legs.before, legs.after
-    found = fences.index.crossings(
-        legs.body[asked],
-        before.value("longitude")[asked],
-        before.value("latitude")[asked],
-        _in_frame(after.value("longitude")[asked]),
-        after.value("latitude")[asked],
-    )
-    leg, zone = asked[found.segment[found.pair]], found.zone[found.pair]
-    # Zones that hold the fix, whose edges the way does not meet, hold all of it: their bands and
-    # times may still be met.
-    pair = where(fences.limited[presence.zone])
-    at = np.searchsorted(legs.row, presence.row[pair])
-    chosen = np.zeros(len(legs), np.bool_)
-    chosen[asked] = True
-    pair, at = pair[chosen[at]], at[chosen[at]]
-    places = 2 * max(len(fences.zones), 1)
-    met = asked[found.segment] * places + found.zone
-    whole = ~np.isin(at * places + presence.zone[pair], met)
-    more, more_zone = at[whole], presence.zone[pair[whole]]
-    return (
-        np.concatenate([leg, more]),
-        np.concatenate([zone, more_zone]),
-        np.concatenate([found.begin, np.zeros(len(more))]),
-        np.concatenate([found.end, np.ones(len(more))]),
-    )
-
-
-def _in_one_cell(fences: Fences, legs: Legs, presence: Presence, within: Bools) -> _Ways:
-    """(leg, zone, begin, end) of ways inside a zone in plan all along whose bounds may matter."""
-    pair = where(fences.limited[presence.zone])
-    leg = np.searchsorted(legs.row, presence.row[pair])
-    pair, leg = pair[within[leg]], leg[within[leg]]
-    return leg, presence.zone[pair], np.zeros(len(leg)), np.ones(len(leg))
-
-
-def _in_frame(longitude: Floats) -> Floats:
-    turned = np.where(longitude >= 180.0, longitude - 360.0, longitude)
-    return np.where(turned < -180.0, turned + 360.0, turned)
-
-
-def _watched(followed: Followed, marks: list[_Marks]) -> Longs:
-    """The subjects worth following: those followed and those that come in here, ascending."""
-    return np.unique(
-        np.concatenate([followed.subject, *(mark.subject[mark.what == IN] for mark in marks)])
-    )
-
-
-def _of(subjects: Longs, marks: _Marks) -> _Marks:
-    kept = where(np.isin(marks.subject, subjects))
-    return _take(marks, kept)
-
-
-def _take(marks: _Marks, kept: Rows) -> _Marks:
-    return _Marks(
-        marks.subject[kept],
-        marks.leg[kept],
-        marks.row[kept],
-        marks.what[kept],
-        marks.order[kept],
-        marks.rezoned[kept],
-    )
-
-
 def _without_position(
     fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, subjects: Longs
-) -> list[_Marks]:
+) -> list[Marks]:
     """A record without a position may still say, by time or depth, where its vehicle is not.
 
     The fix that follows such a record is told too, whatever the fix before it said.
@@ -264,18 +154,18 @@ def _without_position(
     place = np.minimum(np.searchsorted(said[order], asked), max(len(said) - 1, 0))
     hit = said[order][place] == asked if len(said) else np.zeros(len(asked), np.bool_)
     what = np.where(hit, code[order][place] if len(said) else OUT, OUT).astype(np.int8)
-    gone = _Marks(
+    gone = Marks(
         subject,
         np.full(len(row), -1),
         row,
         np.full(len(row), OUT, np.int8),
-        np.full(len(row), _AT_FIX),
+        np.full(len(row), AT_FIX),
         np.zeros(len(row), np.bool_),
     )
-    return [gone, _marks(legs, next_subject, next_leg, what)]
+    return [gone, marks_at(legs, next_subject, next_leg, what)]
 
 
-def _at_gaps(fences: Fences, legs: Legs, subjects: Longs) -> list[_Marks]:
+def _at_gaps(fences: Fences, legs: Legs, subjects: Longs) -> list[Marks]:
     """The subjects that are lost from sight between two fixes."""
     zones = max(len(fences.zones), 1)
     shortest_us = fences.max_gap_us.min(initial=np.iinfo(np.int64).max)
@@ -287,7 +177,7 @@ def _at_gaps(fences: Fences, legs: Legs, subjects: Longs) -> list[_Marks]:
     lost = ~legs.trusted[leg] | (legs.gap_us[leg] > fences.max_gap_us[subject % zones])
     leg, subject = leg[lost], subject[lost]
     what = np.full(len(leg), LOST, np.int8)
-    return [_marks(legs, subject, leg, what, np.full(len(leg), _AT_GAP))]
+    return [marks_at(legs, subject, leg, what, np.full(len(leg), AT_GAP))]
 
 
 def _each_in_run(run: Rows, sorted_run: Rows) -> tuple[Rows, Rows]:
@@ -298,32 +188,10 @@ def _each_in_run(run: Rows, sorted_run: Rows) -> tuple[Rows, Rows]:
     return i, np.repeat(first, end - first) + np.arange(len(i)) - skipped
 
 
-def _marks(
-    legs: Legs,
-    subject: Longs,
-    leg: Rows,
-    what: Codes,
-    order: Floats | None = None,
-    rezoned: Bools | None = None,
-) -> _Marks:
-    return _Marks(
-        subject,
-        leg,
-        legs.row[leg],
-        what,
-        np.full(len(leg), _AT_FIX) if order is None else order,
-        np.zeros(len(leg), np.bool_) if rezoned is None else rezoned,
-    )
-
-
-def _sorted(fences: Fences, tracks: Tracks, legs: Legs, marks: list[_Marks]) -> Changes:
-    subject, leg, row, what, order, rezoned = (
-        np.concatenate([getattr(mark, name) for mark in marks])
-        for name in ("subject", "leg", "row", "what", "order", "rezoned")
-    )
-    sequence = np.lexsort((order, row, subject))
-    subject, leg, row = subject[sequence], leg[sequence], row[sequence]
-    what, order, rezoned = what[sequence], order[sequence], rezoned[sequence]
+def _sorted(fences: Fences, tracks: Tracks, legs: Legs, marks: Marks) -> Changes:
+    marks = marks.take(np.lexsort((marks.order, marks.row, marks.subject)))
+    subject, leg, row, what = marks.subject, marks.leg, marks.row, marks.what
+    order, rezoned = marks.order, marks.rezoned
     at_leg, alone = where(leg >= 0), where(leg < 0)
     shown_us = tracks.frame.time_us[row]
     time_us, before_us = shown_us.copy(), np.full(len(row), NEVER)
@@ -337,7 +205,7 @@ def _sorted(fences: Fences, tracks: Tracks, legs: Legs, marks: list[_Marks]) -> 
     # At a fix the zone's time in force made the change where the fix before lay on its other side.
     begun = (before_us != NEVER) & (before_us < fences.from_us[zone]) & (what == IN)
     over = (time_us >= fences.to_us[zone]) & (what == OUT) & (before_us < fences.to_us[zone])
-    rezoned |= (order == _AT_FIX) & (begun | over)
+    rezoned = rezoned | ((order == AT_FIX) & (begun | over))
     # Wherever the vehicle was, the zone ended then.
     time_us = np.where(rezoned & over, fences.to_us[zone], time_us)
     crossed = (order >= 0) & (order <= 1)

@@ -8,6 +8,7 @@ a fix without the depth (altitude) that a zone's band asks for: no entry, no exi
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
@@ -20,6 +21,7 @@ from rules.legs import Legs
 from rules.nearest import distance_to_shape_m
 from rules.tracks import FIX_FIELDS, NEVER, Tracks
 from rules.visits import AWAY, ENTERING, INSIDE, LEAVING, Crossing, Stays, Visits, visits_of
+from rules.ways import Marks, among
 from rules.zone_events import GAP_SPEED, GAP_TIME, gap_event
 from schemas.event import Event
 from schemas.frame import Bools, Rows, where
@@ -29,28 +31,37 @@ _LONGITUDE, _LATITUDE, _DEPTH, _ACCURACY = map(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Records in order and what they say by themselves.
+
+    ``presence``: of the tracks' rows; ``between``: what happens on the legs (``rules.ways``).
+    """
+
+    tracks: Tracks
+    legs: Legs
+    presence: Presence
+    between: Marks
+
+
 def follow(
-    fences: Fences,
-    names: Mapping[str, str],
-    visits: Visits,
-    tracks: Tracks,
-    legs: Legs,
-    presence: Presence,
+    fences: Fences, names: Mapping[str, str], visits: Visits, moves: Moves
 ) -> tuple[Visits, Stays, list[Event]]:
     """Follow presence along the tracks.
 
     ``names``: visit ids given before, by the id a visit would get now. ``visits``: the group's,
-    as they were before these rows; ``presence``: of the tracks' rows. Returns the visits now, the
-    stays that touch these rows, and the events by vehicle and record; of one record the exits
-    first.
+    as they were before these rows. Returns the visits now, the stays that touch these rows, and the
+    events by vehicle, record and time; of one moment the exits first.
     """
-    zones = max(len(fences.zones), 1)
+    tracks, legs, zones = moves.tracks, moves.legs, max(len(fences.zones), 1)
     slots = int(max(tracks.slot.max(initial=-1), visits.slot.max(initial=-1))) + 1
     run = tracks.run_of_slot(slots)[visits.slot]
     here = where(run >= 0)
     known, subject = visits.take(here), run[here] * zones + visits.zone[here]
-    changes = find_changes(fences, tracks, legs, presence, Followed(subject, known.code))
-    busy = np.isin(subject, changes.subject) | _due(fences, legs, run[here], known)
+    changes = find_changes(
+        fences, tracks, legs, moves.presence, moves.between, Followed(subject, known.code)
+    )
+    busy = among(subject, changes.subject) | _due(fences, legs, run[here], known)
     idle = known.take(where(~busy))
     stays = _whole(idle, tracks, run[here][~busy])
     gone = np.ones(len(visits), np.bool_)

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from rules.geodesy import rough_distance_m
-from rules.tracks import FIX_FIELDS, NEVER, Fixes, Roster, Tracks
-from schemas.frame import KINDS, Bools, Codes, Floats, Ints, Longs, Rows, where
+from rules.tracks import FIX_FIELDS, NEVER, Fixes
+from schemas.frame import KINDS, Bools, Codes, Floats, Frame, Ints, Longs, Rows, where
 
 DAY_S: Final = 86_400.0
 
@@ -106,18 +106,21 @@ class Legs:
         return time_us, values
 
 
-def legs(limits: Limits, roster: Roster, tracks: Tracks, cell: Ints) -> Legs:
-    """The legs of the tracks; ``roster``: as it was before them; ``cell``: (n,) of their rows."""
-    frame = tracks.frame
+def legs(limits: Limits, before_runs: Fixes, frame: Frame, run: Rows, cell: Ints) -> Legs:
+    """The legs of records by vehicle, then event time.
+
+    ``before_runs``: (runs,) the fix that the vehicle of each run had before; ``run``, ``cell``:
+    (n,) run and cell of each record.
+    """
     row = where(~np.isnan(frame.number("longitude")))
-    run = tracks.run[row]
+    run = run[row]
     after = Fixes.of(frame, row, cell)
     first = np.ones(len(row), np.bool_)
     first[1:] = run[1:] != run[:-1]
     # The fix before: of a run's first fix what the roster knows, else the fix one place earlier.
     before = after.take(np.maximum(np.arange(len(row)) - 1, 0))
     at_first = where(first)
-    before = before.put(at_first, roster.fixes.take(tracks.slot[run[at_first]]))
+    before = before.put(at_first, before_runs.take(run[at_first]))
     begin = np.maximum.accumulate(np.where(first, np.arange(len(row)), 0))
     known = before.time_us != NEVER
     gap_us = np.where(known, after.time_us - before.time_us, 0)
@@ -143,8 +146,8 @@ def legs(limits: Limits, roster: Roster, tracks: Tracks, cell: Ints) -> Legs:
         known=known,
         trusted=known & ~too_fast & (gap_us <= limits.gap_us[kind]),
         too_fast=too_fast,
-        first=np.searchsorted(run, np.arange(len(tracks.slot) + 1)),
-        fix_us=roster.fixes.time_us[tracks.slot],
+        first=np.searchsorted(run, np.arange(len(before_runs.time_us) + 1)),
+        fix_us=before_runs.time_us,
     )
 
 

@@ -15,6 +15,7 @@ from rules.legs import Limits, legs
 from rules.memory import Memory
 from rules.registry import Registry
 from rules.tracks import Intake, take_in
+from rules.ways import between_fixes
 from schemas.event import Event
 
 
@@ -44,13 +45,13 @@ def run(judges: Judges, memory: Memory, seen: Assessment) -> Outcome:
     roster, intake = take_in(memory.roster, seen.frame)
     tracks, late = intake.tracks, bool(len(intake.late))
     presence = seen.presence.among(intake.kept) if late else seen.presence
+    before = roster.fixes.take(tracks.slot)
+    ways = legs(judges.limits, before, tracks.frame, tracks.run, presence.cell)
+    between = None if late else seen.ahead.marks_from(before)
+    if between is None:
+        between = between_fixes(fences, ways, presence)
     visits, stays, zone_events = geofence.follow(
-        fences,
-        judges.names,
-        memory.visits,
-        tracks,
-        legs(judges.limits, roster, tracks, presence.cell),
-        presence,
+        fences, judges.names, memory.visits, geofence.Moves(tracks, ways, presence, between)
     )
     judged = None
     if not late:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.assessment import KeyGroups, assess
+from rules.assessment import Assessor, KeyGroups
+from rules.legs import Limits
 from rules.memory import Memory
 from rules.registry import Registry
 from rules.stages import Judges, run
@@ -147,11 +148,11 @@ def by_hand(records):
 
 def watched(records, cuts, groups=3):
     memories, told = {}, []
-    key_groups = KeyGroups(groups)
+    assessor = Assessor(REGISTRY, Limits(), KeyGroups(groups))
     for a, b in pairwise([0, *sorted(cuts), len(records)]):
         if a == b:
             continue
-        for seen in assess(REGISTRY, key_groups, frame_of(records[a:b])):
+        for seen in assessor.assess(frame_of(records[a:b])):
             outcome = run(Judges(REGISTRY), memories.get(seen.key, Memory()), seen)
             memories[seen.key] = outcome.memory
             told += outcome.zone_events

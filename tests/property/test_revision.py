@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules import group
-from rules.assessment import KeyGroups, assess
+from rules.assessment import Assessor, KeyGroups
+from rules.legs import Limits
 from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import payload
@@ -62,11 +63,12 @@ def timed(records):
 
 
 def watched(records, at, *, pickled=False):
-    states, told, groups = {}, [], KeyGroups(2)
+    states, told = {}, []
+    assessor = Assessor(REGISTRY, Limits(), KeyGroups(2))
     for a, b in pairwise([0, *sorted(c for c in at if c < len(records)), len(records)]):
         if a == b:
             continue
-        for seen in assess(REGISTRY, groups, frame_of(records[a:b])):
+        for seen in assessor.assess(frame_of(records[a:b])):
             state = states.get(seen.key, group.GroupState())
             if pickled:
                 state = pickle.loads(pickle.dumps(state))

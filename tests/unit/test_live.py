@@ -8,7 +8,8 @@ import pytest
 from flows.steps.live import telling
 from flows.steps.registry import load_registry
 from rules import group
-from rules.assessment import KeyGroups, assess
+from rules.assessment import Assessor, KeyGroups
+from rules.legs import Limits
 from schemas.decoding import TelemetryDecoder
 from schemas.event import ZONE_ENTERED, ZONE_EXITED
 from schemas.live import LIVE_TOPICS, PIPELINE, VEHICLE_STATES
@@ -76,9 +77,10 @@ def by_vehicle(states):
 @pytest.mark.parametrize("rows", [1, 30, 700])
 def test_states_follow_the_records_in_order_and_the_zone_events(registry, rows):
     advance = telling(partial(group.advance, registry, group.Policy()), registry, LIVE_TOPICS)
-    groups, kept, fleet = KeyGroups(3), {}, Fleet()
+    kept, fleet = {}, Fleet()
+    assessor = Assessor(registry, Limits(), KeyGroups(3))
     for frame in frames(late_telemetry()[: 40 * rows], rows):
-        for seen in assess(registry, groups, frame):
+        for seen in assessor.assess(frame):
             kept[seen.key], told = advance(kept.get(seen.key, group.GroupState()), seen)
             [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
             assert by_vehicle(states) == fleet.read(seen.frame, told)
@@ -89,8 +91,9 @@ def test_counts_are_told_with_the_newest_time_of_the_group(registry):
     policy = group.Policy(lateness_us=0)
     advance = telling(partial(group.advance, registry, policy), registry, {PIPELINE})
     states, last = {}, {}
+    assessor = Assessor(registry, Limits(), KeyGroups(2))
     for frame in frames(late_telemetry(), 200):
-        for seen in assess(registry, KeyGroups(2), frame):
+        for seen in assessor.assess(frame):
             states[seen.key], told = advance(states.get(seen.key, group.GroupState()), seen)
             assert not [one for one in told if one.topic == VEHICLE_STATES]
             [last[seen.key]] = [one.event for one in told if one.topic == PIPELINE]
