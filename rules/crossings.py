@@ -155,9 +155,9 @@ class ZoneEdges:
         meets nothing. ``holds`` decides the pieces.
         """
         asked, ways = _unwrapped(*ends)
-        if not len(asked):
+        cuts = self._cuts(_windows(ways)) if len(asked) else None
+        if cuts is None:
             return NO_STRETCHES
-        cuts = self._cuts(_windows(ways))
         pairs, pieces = _pieces(ways, cuts, self._zones)
         segment, zone = np.divmod(pairs, self._zones)
         inside = _run_along(cuts, pairs, pieces, self._zones)
@@ -169,47 +169,60 @@ class ZoneEdges:
             asked[segment], zone, pieces.pair[first], pieces.begin[first], pieces.end[last]
         )
 
-    def _cuts(self, ways: _Ways) -> _Cuts:
+    def _cuts(self, ways: _Ways) -> _Cuts | None:
         """All places where ways meet edges, as both lie in the plane."""
         ends = np.stack(ways.ends, -1).reshape(-1, 2, 2)
         way, chunk = self._tree.query(shapely.linestrings(ends))
         batches = [
-            self._cuts_of(ways.take(way[batch]), chunk[batch])
-            for begin in range(0, max(len(way), 1), _CHUNKS_AT_ONCE)
+            cuts
+            for begin in range(0, len(way), _CHUNKS_AT_ONCE)
             for batch in [slice(begin, begin + _CHUNKS_AT_ONCE)]
+            if (cuts := self._cuts_of(ways.take(way[batch]), chunk[batch])) is not None
         ]
-        return batches[0] if len(batches) == 1 else _Cuts(*_joined(batches))
+        return _Cuts(*_joined(batches)) if batches else None
 
-    def _cuts_of(self, ways: _Ways, chunk: Rows) -> _Cuts:
+    def _cuts_of(self, ways: _Ways, chunk: Rows) -> _Cuts | None:
         """Where each way meets the edges of its chunk: (n,) ways, (n,) chunks."""
-        dlon, dlat = ways.lon1 - ways.lon0, ways.lat1 - ways.lat0
-        length = np.hypot(dlon, dlat)
-        east, north = dlon / length, dlat / length
+        length = ways.length
+        east, north = (ways.lon1 - ways.lon0) / length, (ways.lat1 - ways.lat0) / length
         # (n, _EDGES + 1), by vertex, deg. u, v: from the start of the way to the vertex; side: how
         # far to the left of the way's line it lies.
-        lon, lat = self._lon[chunk], self._lat[chunk]
-        u, v = lon - ways.lon0[:, None], lat - ways.lat0[:, None]
+        u = self._lon[chunk] - ways.lon0[:, None]
+        v = self._lat[chunk] - ways.lat0[:, None]
         side = east[:, None] * v - north[:, None] * u
         side[np.abs(side) <= NEAR_DEG] = 0.0
         # From here on by edge that meets the line of its way: (m,), and its two vertices (2, m).
         i, edge = np.nonzero(side[:, :-1] * side[:, 1:] <= 0.0)
         vertex = i, np.stack((edge, edge + 1))
         side, ahead = side[vertex], east[i] * u[vertex] + north[i] * v[vertex]
-        # Of an edge that crosses the line the one place, of an edge along it both its ends.
-        along = ~side.any(axis=0)
-        crossing = side[0] / np.where(along, 1.0, side[0] - side[1])
-        low = high = ahead[0] + crossing * (ahead[1] - ahead[0])
-        on_edge = along
-        if along.any():
-            low, high = (
-                np.where(along, ahead.min(axis=0), low),
-                np.where(along, ahead.max(axis=0), low),
-            )
-            on_edge = _are_on_line(ways, i, along, lon[vertex], lat[vertex])
-        length = length[i]
-        met = np.flatnonzero((high >= -NEAR_DEG) & (low <= length + NEAR_DEG))
-        low, high = (np.clip(place, 0.0, length)[met] / length[met] for place in (low, high))
-        return _Cuts(ways.segment[i[met]], self._zone[chunk[i[met]]], low, high, on_edge[met])
+        low, high, slack = _places(side, ahead)
+        met = np.flatnonzero((high >= -slack) & (low <= length[i] + slack))
+        if not met.size:
+            return None
+        i, edge, length = i[met], edge[met], length[i[met]]
+        low, high = (np.clip(place[met], 0.0, length) / length for place in (low, high))
+        on_edge = low < high
+        if on_edge.any():
+            vertex = chunk[i], np.stack((edge, edge + 1))
+            on_edge = _are_on_line(ways.take(i), on_edge, self._lon[vertex], self._lat[vertex])
+        return _Cuts(ways.segment[i], self._zone[chunk[i]], low, high, on_edge)
+
+
+def _places(side: Floats, ahead: Floats) -> tuple[Floats, Floats, Floats]:
+    """Where along the line of a way edges meet it, deg: first and last place, and how unsure.
+
+    ``side``, ``ahead``: (2, m) how far left of the line and how far along it both vertices are.
+    An edge that crosses the line has one place, an edge along it those of both its ends.
+    """
+    along = ~side.any(axis=0)
+    slope = (ahead[1] - ahead[0]) / np.where(along, 1.0, side[0] - side[1])
+    place = ahead[0] + side[0] * slope
+    # The flatter the edge lies, the further the place moves if a vertex moves by ``NEAR_DEG``.
+    slack = NEAR_DEG * (1.0 + np.abs(slope))
+    if not along.any():
+        return place, place, slack
+    low, high = np.minimum(*ahead), np.maximum(*ahead)
+    return np.where(along, low, place), np.where(along, high, place), slack
 
 
 def _joined(pieces: Sequence[_Ways] | Sequence[_Cuts]) -> Iterator[Any]:
@@ -217,17 +230,17 @@ def _joined(pieces: Sequence[_Ways] | Sequence[_Cuts]) -> Iterator[Any]:
         yield np.concatenate([getattr(piece, field.name) for piece in pieces])
 
 
-def _are_on_line(ways: _Ways, i: Rows, near: Bools, lon: Floats, lat: Floats) -> Bools:
-    """Which edges (m,) lie on the line of way ``i`` to the last bit; ``near``: which may.
+def _are_on_line(ways: _Ways, near: Bools, lon: Floats, lat: Floats) -> Bools:
+    """Which edges (m,) lie on the lines of ways (m,) to the last bit; ``near``: which may.
 
     ``lon``, ``lat``: (2, m) their vertices.
     """
-    level = (ways.lat0 == ways.lat1)[i] & (lat == ways.lat0[i]).all(axis=0)
-    upright = (ways.lon0 == ways.lon1)[i] & (lon == ways.lon0[i]).all(axis=0)
-    on_line: Bools = level | upright
-    # One at a time: nothing else is as near to a line by chance.
+    level = (ways.lat0 == ways.lat1) & (lat == ways.lat0).all(axis=0)
+    upright = (ways.lon0 == ways.lon1) & (lon == ways.lon0).all(axis=0)
+    on_line: Bools = near & (level | upright)
+    # One at a time: nothing else is so near to a line by chance.
     for k in np.flatnonzero(near & ~on_line).tolist():
-        lon0, lat0, lon1, lat1 = (Fraction(c[i[k]].item()) for c in ways.ends)
+        lon0, lat0, lon1, lat1 = (Fraction(column[k].item()) for column in ways.ends)
         on_line[k] = all(
             (lon1 - lon0) * (Fraction(y) - lat0) == (lat1 - lat0) * (Fraction(x) - lon0)
             for x, y in zip(lon[:, k].tolist(), lat[:, k].tolist(), strict=True)
