@@ -221,6 +221,8 @@ def test_edges_of_any_direction_are_crossed_where_exact_arithmetic_says(seed):
 def test_moving_all_east_changes_nothing(zones, seed, quarters):
     ways = draw_ways(zones, np.random.default_rng(seed), 40)
     ways = np.round(ways * 64) / 64  # so that moving loses nothing
+    # Half round the globe is as near to the east as to the west.
+    ways = ways[np.abs(ways[:, 0] - ways[:, 2]) != 180]
     east = quarters * LATTICE
 
     def moved(zone):
