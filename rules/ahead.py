@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rules.approach import Headings
 from rules.tracks import Fixes
 from rules.ways import Marks
 from schemas.frame import Rows
@@ -20,24 +21,21 @@ from schemas.frame import Rows
 class Ahead:
     """Marks on the ways to the fixes of some records, if the fixes before are as guessed.
 
-    ``before``: (runs,) the guess; None = nothing was worked out.
+    ``before``: (runs,) the guess.
     """
 
-    before: Fixes | None = None
-    marks: Marks | None = None
+    before: Fixes
+    marks: Marks
+    headings: Headings
 
-    def marks_from(self, before: Fixes) -> Marks | None:
-        """The marks where the guess is right, else None."""
+    def holds(self, before: Fixes) -> bool:
+        """Whether the guess is right."""
         guess = self.before
-        if guess is None or not np.array_equal(guess.time_us, before.time_us):
-            return None
-        same = np.array_equal(guess.cell, before.cell) and np.array_equal(
-            guess.values, before.values, equal_nan=True
+        return (
+            np.array_equal(guess.time_us, before.time_us)
+            and np.array_equal(guess.cell, before.cell)
+            and np.array_equal(guess.values, before.values, equal_nan=True)
         )
-        return self.marks if same else None
-
-
-NOTHING = Ahead()
 
 
 @dataclass(slots=True)
@@ -67,7 +65,13 @@ class LatestFixes:
         self._fixes.values[:, places] = fixes.values
 
 
-def part_of(marks: Marks, legs: slice, first_row: int, first_subject: int) -> Marks:
+def headings_of(headings: Headings, legs: slice) -> Headings:
+    """The headings (by leg) on a stretch of legs, counted from its first."""
+    part = headings.take(slice(*np.searchsorted(headings.leg, (legs.start, legs.stop))))
+    return replace(part, leg=part.leg - legs.start)
+
+
+def marks_of(marks: Marks, legs: slice, first_row: int, first_subject: int) -> Marks:
     """The marks (by leg) on a stretch of legs, counted from its first leg, row and subject."""
     places = slice(*np.searchsorted(marks.leg, (legs.start, legs.stop)))
     part = marks.take(places)

@@ -6,7 +6,8 @@ from zlib import crc32
 
 import numpy as np
 
-from rules.ahead import NOTHING, Ahead, LatestFixes, part_of
+from rules.ahead import Ahead, LatestFixes, headings_of, marks_of
+from rules.approach import headings
 from rules.fences import Fences, Presence
 from rules.legs import Limits, legs
 from rules.registry import Registry
@@ -30,7 +31,7 @@ class Assessment:
     presence: Presence
     on_records: Verdicts
     on_presence: Verdicts
-    ahead: Ahead = NOTHING
+    ahead: Ahead | None = None
 
 
 class KeyGroups:
@@ -107,6 +108,7 @@ class _Ahead:
         run = np.repeat(np.arange(len(places)), np.diff(self.start))
         self.legs = legs(limits, self.before, frame, run, cell)
         self.marks = between_fixes(fences, self.legs, whole.presence)
+        self.headings = headings(fences, self.legs, frame)
         last = self.legs.first[1:] - 1
         moved = np.flatnonzero(np.diff(self.legs.first))
         latest.move_on(places[moved], Fixes.of(frame, self.legs.row[last[moved]], cell))
@@ -115,8 +117,11 @@ class _Ahead:
         """What belongs to a stretch of rows that holds whole runs."""
         first, end = np.searchsorted(self.start, (rows.start, rows.stop))
         legs_here = slice(int(self.legs.first[first]), int(self.legs.first[end]))
-        marks = part_of(self.marks, legs_here, rows.start, int(first) * self.zones)
-        return Ahead(self.before.take(np.arange(first, end)), marks)
+        return Ahead(
+            self.before.take(np.arange(first, end)),
+            marks_of(self.marks, legs_here, rows.start, int(first) * self.zones),
+            headings_of(self.headings, legs_here),
+        )
 
 
 def assess_part(registry: Registry, key: str, frame: Frame) -> Assessment:

@@ -102,7 +102,7 @@ class Legs:
         values = before.values + share * (after.values - before.values)
         # At the ends the fixes' own values: what is not known at the other end says nothing there.
         values = np.where(share == 1.0, after.values, values)
-        values[0] = _turned(values[0])
+        values[0] = turned(values[0])
         return time_us, values
 
 
@@ -163,7 +163,7 @@ def _unwrap(before: Fixes, after: Fixes) -> None:
     longitude += 360.0 * (step < -180.0)
 
 
-def _turned(longitude: Floats) -> Floats:
+def turned(longitude: Floats) -> Floats:
     """Longitudes brought back to [-180, 180)."""
     turned: Floats = longitude - 360.0 * (longitude >= 180.0) + 360.0 * (longitude < -180.0)
     return turned

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rules.approach import Approaches
 from rules.conditions import Conditions
 from rules.tracks import Roster
 from rules.visits import Visits
@@ -19,6 +20,7 @@ class Memory:
 
     roster: Roster = field(default_factory=Roster)
     visits: Visits = field(default_factory=Visits)
+    approaches: Approaches = field(default_factory=Approaches)
     conditions: Conditions = field(default_factory=Conditions)
 
     def only(self, slots: Rows) -> "Memory":
@@ -35,6 +37,7 @@ class Memory:
         return Memory(
             self.roster.put(slots, other.roster),
             kept.visits.plus(given.visits),
+            kept.approaches.plus(given.approaches),
             kept.conditions.plus(given.conditions),
         )
 
@@ -50,6 +53,7 @@ class Memory:
         return replace(
             self,
             visits=self.visits.take(where(chosen[self.visits.slot])),
+            approaches=self.approaches.take(where(chosen[self.approaches.slot])),
             conditions=self.conditions.take(where(chosen[self.conditions.slot])),
         )
 

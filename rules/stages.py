@@ -7,7 +7,8 @@ what revision rests on (``rules.revision``).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rules import compliance, geofence
+from rules import approach, compliance, geofence
+from rules.approach import headings
 from rules.assessment import Assessment
 from rules.compliance import Held, Seen
 from rules.conditions import Judged, judge_stays
@@ -47,12 +48,20 @@ def run(judges: Judges, memory: Memory, seen: Assessment) -> Outcome:
     presence = seen.presence.among(intake.kept) if late else seen.presence
     before = roster.fixes.take(tracks.slot)
     ways = legs(judges.limits, before, tracks.frame, tracks.run, presence.cell)
-    between = None if late else seen.ahead.marks_from(before)
-    if between is None:
-        between = between_fixes(fences, ways, presence)
+    if seen.ahead and not late and seen.ahead.holds(before):
+        between, ahead = seen.ahead.marks, seen.ahead.headings
+    else:
+        between, ahead = (
+            between_fixes(fences, ways, presence),
+            headings(fences, ways, tracks.frame),
+        )
     visits, stays, zone_events = geofence.follow(
         fences, judges.names, memory.visits, geofence.Moves(tracks, ways, presence, between)
     )
+    approaches, approaching = approach.follow(
+        fences, memory.approaches, tracks, ways, (ahead, presence, stays)
+    )
+    zone_events += approaching
     judged = None
     if not late:
         held_pairs = presence.held()
@@ -62,5 +71,5 @@ def run(judges: Judges, memory: Memory, seen: Assessment) -> Outcome:
     conditions, held, alarm_events = compliance.follow(
         book, judges.names, memory.conditions, Seen(tracks, on_records, stays, on_stays)
     )
-    moved = Memory(roster.moved_on(tracks, presence.cell), visits, conditions)
+    moved = Memory(roster.moved_on(tracks, presence.cell), visits, approaches, conditions)
     return Outcome(moved, intake, zone_events, alarm_events, held)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from rules.fences import IN, NEAR, OUT, Fences, Presence
-from rules.legs import Legs
+from rules.legs import Legs, turned
 from schemas.frame import Bools, Codes, Floats, Longs, Rows, where
 
 AT_GAP: Final = -1.0
@@ -129,7 +129,7 @@ def _meeting_edges(fences: Fences, legs: Legs, asked: Rows, presence: Presence) 
         legs.body[asked],
         before.value("longitude")[asked],
         before.value("latitude")[asked],
-        _in_frame(after.value("longitude")[asked]),
+        turned(after.value("longitude")[asked]),
         after.value("latitude")[asked],
     )
     leg, zone = asked[found.segment[found.pair]], found.zone[found.pair]
@@ -158,8 +158,3 @@ def _in_one_cell(fences: Fences, legs: Legs, presence: Presence, within: Bools) 
     leg = np.searchsorted(legs.row, presence.row[pair])
     pair, leg = pair[within[leg]], leg[within[leg]]
     return leg, presence.zone[pair], np.zeros(len(leg)), np.ones(len(leg))
-
-
-def _in_frame(longitude: Floats) -> Floats:
-    turned = np.where(longitude >= 180.0, longitude - 360.0, longitude)
-    return np.where(turned < -180.0, turned + 360.0, turned)

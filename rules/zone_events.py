@@ -5,6 +5,7 @@ from typing import Any, Final
 from rules.visits import Crossing
 from schemas.event import (
     TRACK_GAP,
+    ZONE_APPROACHING,
     ZONE_DWELL_EXCEEDED,
     ZONE_ENTERED,
     ZONE_EXITED,
@@ -40,6 +41,12 @@ def dwell_event(zone: Zone, vehicle_id: str, visit_id: str, due_us: int, entered
     """A vehicle's time inside a zone has passed its limit at ``due_us``."""
     data = {"duration_s": (due_us - entered_us) / 1e6, "limit_s": zone.max_dwell_s}
     return _event(ZONE_DWELL_EXCEEDED, zone, vehicle_id, visit_id, due_us, data)
+
+
+def approaching_event(zone: Zone, vehicle_id: str, time_us: int, data: dict[str, Any]) -> Event:
+    """A vehicle heads for a zone; the visit that may come of it has another id."""
+    visit_id = identity("approach", zone.id, vehicle_id, time_us)
+    return _event(ZONE_APPROACHING, zone, vehicle_id, visit_id, time_us, data)
 
 
 def gap_event(

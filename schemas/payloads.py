@@ -67,6 +67,20 @@ class DwellExceeded(ZoneEvent):
     limit_s: float
 
 
+class Approaching(ZoneEvent):
+    """A vehicle outside a zone will be in it in ``eta_s`` at its course and speed.
+
+    ``visit_id`` names this approach; the visit that may come of it has an id of its own.
+    ``distance_m``: along the way to the zone's edge.
+    """
+
+    distance_m: float
+    eta_s: float
+    longitude: float
+    latitude: float
+    depth_m: float | None
+
+
 class TrackGap(Payload):
     """Nobody knows where a vehicle was between two fixes, from ``time`` to ``until``.
 
@@ -161,6 +175,7 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     event.ZONE_ENTERED: ZoneEntered,
     event.ZONE_EXITED: ZoneExited,
     event.ZONE_DWELL_EXCEEDED: DwellExceeded,
+    event.ZONE_APPROACHING: Approaching,
     event.TRACK_GAP: TrackGap,
     event.ALARM_RAISED: AlarmRaised,
     event.ALARM_CLEARED: AlarmCleared,

@@ -88,6 +88,7 @@ def test_event_types():
         "farwatch.telemetry.late.v1",
         "farwatch.telemetry.rejected.v1",
         "farwatch.track.gap.v1",
+        "farwatch.zone.approaching.v1",
         "farwatch.zone.dwell_exceeded.v1",
         "farwatch.zone.entered.v1",
         "farwatch.zone.exited.v1",
