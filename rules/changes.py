@@ -73,7 +73,7 @@ def find_changes(
     subjects = np.unique(np.concatenate([followed.subject, seen.subject[seen.what == IN]]))
     marks = [seen.take(where(among(seen.subject, subjects)))]
     marks += _without_position(fences, tracks, legs, presence, subjects)
-    marks += _at_gaps(fences, legs, subjects)
+    marks += _at_gaps(fences, tracks, legs, presence, subjects)
     return _sorted(fences, tracks, legs, joined(marks))
 
 
@@ -144,16 +144,8 @@ def _without_position(
     out = where(fences.judge(tracks.frame, row, subject % zones) == OUT)
     row, subject = row[out], subject[out]
     following = np.searchsorted(legs.row, row)
-    has_next = where(following < legs.first[subject // zones + 1])
-    next_leg, next_subject = following[has_next], subject[has_next]
-    said_subject, said_leg, code = _said(fences, tracks, legs, presence)
-    size = max(len(legs), 1)
-    said = said_subject * size + said_leg
-    order = np.argsort(said)
-    asked = next_subject * size + next_leg
-    place = np.minimum(np.searchsorted(said[order], asked), max(len(said) - 1, 0))
-    hit = said[order][place] == asked if len(said) else np.zeros(len(asked), np.bool_)
-    what = np.where(hit, code[order][place] if len(said) else OUT, OUT).astype(np.int8)
+    next_ = where(following < legs.first[subject // zones + 1])
+    said = _said(fences, tracks, legs, presence)
     gone = Marks(
         subject,
         np.full(len(row), -1),
@@ -162,11 +154,25 @@ def _without_position(
         np.full(len(row), AT_FIX),
         np.zeros(len(row), np.bool_),
     )
-    return [gone, marks_at(legs, next_subject, next_leg, what)]
+    return [gone, _restated(legs, said, subject[next_], following[next_])]
 
 
-def _at_gaps(fences: Fences, legs: Legs, subjects: Longs) -> list[Marks]:
-    """The subjects that are lost from sight between two fixes."""
+def _restated(legs: Legs, said: tuple[Longs, Rows, Codes], subject: Longs, leg: Rows) -> Marks:
+    """What the fixes of ``leg`` say of ``subject``, whatever the fixes before them said."""
+    size = max(len(legs), 1)
+    known = said[0] * size + said[1]
+    order = np.argsort(known)
+    asked = subject * size + leg
+    what = np.full(len(leg), OUT, np.int8)
+    held = where(among(asked, known[order]))
+    what[held] = said[2][order[np.searchsorted(known[order], asked[held])]]
+    return marks_at(legs, subject, leg, what)
+
+
+def _at_gaps(
+    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, subjects: Longs
+) -> list[Marks]:
+    """The subjects that are lost from sight between two fixes, and what the second fix says."""
     zones = max(len(fences.zones), 1)
     shortest_us = fences.max_gap_us.min(initial=np.iinfo(np.int64).max)
     doubtful = where(legs.known & (~legs.trusted | (legs.gap_us > shortest_us)))
@@ -177,7 +183,8 @@ def _at_gaps(fences: Fences, legs: Legs, subjects: Longs) -> list[Marks]:
     lost = ~legs.trusted[leg] | (legs.gap_us[leg] > fences.max_gap_us[subject % zones])
     leg, subject = leg[lost], subject[lost]
     what = np.full(len(leg), LOST, np.int8)
-    return [marks_at(legs, subject, leg, what, np.full(len(leg), AT_GAP))]
+    gap = marks_at(legs, subject, leg, what, np.full(len(leg), AT_GAP))
+    return [gap, _restated(legs, _said(fences, tracks, legs, presence), subject, leg)]
 
 
 def _each_in_run(run: Rows, sorted_run: Rows) -> tuple[Rows, Rows]:

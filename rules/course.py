@@ -203,11 +203,12 @@ class Course:
 
     def _margin_m(self, leg: int) -> float:
         """How far the error circle of a fix keeps an exit from being sure, metres."""
-        buffer_m = self.scene.fences.zones[self.zone].exit_buffer_m
-        if not buffer_m:
+        zone = self.scene.fences.zones[self.zone]
+        if not zone.exit_buffer_m:
             return 0.0
+        cap_m = zone.exit_buffer_m if zone.accuracy_cap_m is None else zone.accuracy_cap_m
         accuracy_m = float(self.scene.legs.after.value("position_accuracy_m")[leg])
-        return 0.0 if np.isnan(accuracy_m) else min(accuracy_m, buffer_m)
+        return 0.0 if np.isnan(accuracy_m) else min(accuracy_m, cap_m)
 
     def _enter(self, row: int) -> None:
         crossing = self._pending()

@@ -6,7 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from rules.halos import halos
 from rules.tracks import NEVER, Fixes
+from rules.zone_geometry import zone_shapes
 from rules.zone_index import ZoneIndex
 from schemas.frame import Bools, Codes, Floats, Frame, Ints, Longs, Rows, where
 from schemas.zone import Zone
@@ -76,7 +78,9 @@ class Fences:
     """
 
     def __init__(self, zones: Sequence[Zone]) -> None:
-        self.index = ZoneIndex(zones)
+        buffered = np.array([bool(z.exit_buffer_m) for z in zones], np.bool_)
+        around = halos(zones, zone_shapes(zones)) if buffered.any() else None
+        self.index = ZoneIndex(zones, around)
         self.zones = self.index.zones
         # (2 z,) float64 metres, NaN = no bound; both bounds belong to the zone.
         self.bands = [
@@ -98,11 +102,10 @@ class Fences:
         self.min_inside_us = _spans((z.min_inside_s for z in zones), 0)
         self.min_outside_us = _spans((z.min_outside_s for z in zones), 0)
         self.max_dwell_us = _spans((z.max_dwell_s for z in zones), FOREVER)
-        self.dwell_window_us = _spans((getattr(z, "dwell_window_s", None) for z in zones), 0)
+        self.dwell_window_us = _spans((z.dwell_window_s for z in zones), 0)
         self.approach_us = _spans((z.approach_s for z in zones), 0)
         self.max_gap_us = _spans((z.max_gap_s for z in zones), FOREVER)
         # (z,) the place whose edge a vehicle must cross to leave: the exit buffer where one is.
-        buffered = np.array([bool(z.exit_buffer_m) for z in zones], np.bool_)
         self.way_out = np.arange(len(zones)) + len(zones) * buffered
 
     def presence(self, frame: Frame) -> Presence:

@@ -186,6 +186,11 @@ def _shape(polygons: Sequence[Rings]) -> tuple[shapely.Geometry | None, list[str
     return (areas[0] if len(areas) == 1 else shapely.multipolygons(areas)), []
 
 
+def area_of_rings(rings: Rings) -> shapely.Geometry:
+    """The area of one polygon's rings, cut at the antimeridian; ValueError where they make none."""
+    return _area(rings)
+
+
 def _area(rings: Rings) -> shapely.Geometry:
     shell, *holes = (
         _with_crossings(_unrolled(ring, f"ring {r}")) for r, ring in enumerate(rings, 1)
