@@ -14,7 +14,7 @@ from rules.registry import Registry
 from rules.rulebook import Verdicts
 from rules.tracks import Fixes, runs_of, sort_key
 from rules.ways import between_fixes
-from schemas.frame import Frame, Ints, Rows, Texts
+from schemas.frame import Frame, Ints, Rows, Texts, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,19 @@ class Assessment:
     on_records: Verdicts
     on_presence: Verdicts
     ahead: Ahead | None = None
+
+    def without(self, rows: Rows) -> "Assessment":
+        """The assessment without some rows; what was worked out ahead went through these."""
+        left = np.ones(len(self.frame), np.bool_)
+        left[rows] = False
+        kept, held_row = where(left), self.presence.row[self.presence.held()]
+        return Assessment(
+            self.key,
+            self.frame.take(kept),
+            self.presence.among(kept),
+            self.on_records.take(kept),
+            self.on_presence.take(where(left[held_row])),
+        )
 
 
 class KeyGroups:

@@ -82,6 +82,8 @@ class Fences:
         around = halos(zones, zone_shapes(zones)) if buffered.any() else None
         self.index = ZoneIndex(zones, around)
         self.zones = self.index.zones
+        # Zone id and version -> its place.
+        self.place_of = {(z.id, z.version): i for i, z in enumerate(self.zones)}
         # (2 z,) float64 metres, NaN = no bound; both bounds belong to the zone.
         self.bands = [
             ("depth_m", _bounds([z.min_depth_m for z in zones], [z.max_depth_m for z in zones])),

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from rules import alarms
-from rules.assessment import Assessment, assess_part
+from rules.assessment import Assessment
 from rules.expressions import ERROR
 from rules.fences import FOREVER
 from rules.history import Chunk, History
@@ -91,7 +91,7 @@ def advance(
     # Late rows take their place in what was before; then the others run.
     late = _late_rows(policy, state, seen)
     state, zone_events, alarm_events = _revised(judges, state, seen, late)
-    in_order = seen if late is None else _in_order(registry, seen, late)
+    in_order = seen if late is None else seen.without(np.union1d(late.revising, late.too_late))
     outcome = run(replace(judges, names=state.sayings.names), state.memory, in_order)
     sayings, now_zone = state.sayings.told(outcome.zone_events, outcome.memory.roster)
     sayings, now_alarm = sayings.told(outcome.alarm_events, outcome.memory.roster)
@@ -163,13 +163,6 @@ def _revised(
     history = state.history.add(frame, late.slot, late=True)
     moved = replace(state, memory=revised.memory, sayings=revised.sayings, history=history)
     return moved, revised.zone_events, revised.alarm_events
-
-
-def _in_order(registry: Registry, seen: Assessment, late: _Late) -> Assessment:
-    """The frame without its late rows."""
-    kept = np.ones(len(seen.frame), np.bool_)
-    kept[late.revising] = kept[late.too_late] = False
-    return assess_part(registry, seen.key, seen.frame.take(where(kept)))
 
 
 def _recorded(policy: Policy, before: Memory, moved: GroupState, outcome: Outcome) -> GroupState:

@@ -150,7 +150,7 @@ def _matched(before: Sequence[_Episode], after: Sequence[_Episode]) -> list[Name
 
 
 def _visits(judges: Judges, roster: Roster, outcome: Outcome) -> Iterator[_Episode]:
-    zones = {(zone.id, zone.version): zone for zone in judges.registry.fences.zones}
+    fences = judges.registry.fences
     until = {
         event.data["visit_id"]: event.happened_us
         for event in outcome.zone_events
@@ -158,7 +158,8 @@ def _visits(judges: Judges, roster: Roster, outcome: Outcome) -> Iterator[_Episo
     }
     for event in outcome.zone_events:
         if event.type == ZONE_ENTERED:
-            zone = zones[event.data["zone_id"], event.data["zone_version"]]
+            key = event.data["zone_id"], event.data["zone_version"]
+            zone = fences.zones[fences.place_of[key]]
             visit_id, from_us = event.data["visit_id"], event.happened_us
             fresh = visit_identity(zone, event.vehicle_id, from_us)
             slot = int(roster.find((event.vehicle_id,))[0])
