@@ -64,8 +64,8 @@ class Zone(BaseModel):
     ``geometry`` in longitude and latitude of ``body`` (deg), edges straight in that plane (RFC
     7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference; an
     absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
-    just before ``effective_to`` (event time). ``properties`` are further strings, numbers and
-    booleans of the file's feature. ``line`` is where it stands in its file, counted from 1.
+    just before ``effective_to`` (event time). ``repair``: rings that make no
+    valid area are repaired, not refused. ``properties`` are further strings, numbers and booleans of the file's feature. ``line`` is where it stands in its file, counted from 1.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -87,6 +87,7 @@ class Zone(BaseModel):
     approach_s: Limit | None = None
     max_gap_s: Limit | None = None
     version: int = Field(default=1, ge=1)
+    repair: bool = False
     geometry: AreaField
     properties: dict[str, str | int | float | bool] = {}
     line: int | None = Field(default=None, ge=1, exclude=True)
@@ -141,7 +142,8 @@ class Zone(BaseModel):
         return {
             "type": "Feature",
             "id": self.id,
-            "properties": {k: v for k, v in known.items() if v is not None} | self.properties,
+            "properties": {k: v for k, v in known.items() if v is not None and v is not False}
+            | self.properties,
             "geometry": self.geometry.geometry(),
         }
 
