@@ -6,12 +6,14 @@ from typing import Any
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
+from flows.steps.assess import assess
 from flows.steps.events import events_in
 from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
 from flows.wiring import Wiring, from_environment
 from rules import apart
-from schemas.enriched import TELEMETRY_ENRICHED, Enriched, read_enriched
+from rules.group import GroupState
+from schemas.enriched import TELEMETRY_ENRICHED, read_enriched
 
 
 def compliance(wiring: Wiring) -> Dataflow:
@@ -19,22 +21,19 @@ def compliance(wiring: Wiring) -> Dataflow:
     flow = Dataflow("compliance")
     settings, registry = wiring.settings, wiring.registry
     enriched = events_in(flow, wiring, [TELEMETRY_ENRICHED], lambda e: read_enriched(e.data))
+    frames = op.map("frames", enriched.items, lambda item: item.frame)
     violations = follow(
         "compliance",
-        op.key_on("by_group", enriched.items, _group),
+        assess(frames, registry, settings.limits(), settings.key_groups),
         Keyed(
-            initial=apart.ComplianceState(),
-            advance=partial(apart.comply, registry),
+            initial=GroupState(),
+            advance=partial(apart.comply, registry, settings.policy()),
             fingerprint=settings.fingerprint(registry),
         ),
     )
     results = op.merge("results", violations, enriched.dead_letters)
     write_results(results, wiring.sinks, "/farwatch/compliance", wiring.told)
     return flow
-
-
-def _group(enriched: Enriched) -> str:
-    return enriched.group
 
 
 def __getattr__(name: str) -> Any:

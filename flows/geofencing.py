@@ -12,7 +12,7 @@ from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
 from flows.wiring import Wiring, from_environment
 from rules import apart
-from rules.group import FenceState
+from rules.group import GroupState
 
 
 def geofencing(wiring: Wiring) -> Dataflow:
@@ -22,10 +22,10 @@ def geofencing(wiring: Wiring) -> Dataflow:
     decoded = telemetry.read(flow, wiring)
     fenced = follow(
         "geofence",
-        assess(decoded.frames, registry, settings.key_groups),
+        assess(decoded.frames, registry, settings.limits(), settings.key_groups),
         Keyed(
-            initial=FenceState(),
-            advance=partial(apart.geofence, registry),
+            initial=GroupState(),
+            advance=partial(apart.geofence, registry, settings.policy()),
             fingerprint=settings.fingerprint(registry),
         ),
     )

@@ -23,7 +23,7 @@ def watch(wiring: Wiring) -> Dataflow:
     settings, registry, policy = wiring.settings, wiring.registry, wiring.settings.policy()
     wanted = wanted_topics(wiring.sinks.values())
     decoded = telemetry.read(flow, wiring)
-    by_group = assess(decoded.frames, registry, settings.key_groups)
+    by_group = assess(decoded.frames, registry, settings.limits(), settings.key_groups)
     watched = follow(
         "watch",
         by_group,

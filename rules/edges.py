@@ -91,8 +91,8 @@ def _between(
 
 
 def edges_of(shapes: ArrayLike) -> tuple[Edges, Rows]:
-    """All edges of all rings of polygons, ring by ring, and the number of each one's ring."""
-    rings = shapely.get_rings(shapes)
+    """All edges of all rings of shapes, ring by ring, and the number of each one's ring."""
+    rings = shapely.get_rings(shapely.get_parts(shapes))
     lonlat, ring = shapely.get_coordinates(rings, return_index=True)
     same = ring[1:] == ring[:-1]
     lon, lat = lonlat.T

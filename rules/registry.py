@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rules.geofence import Fences
+from rules.fences import Fences
 from rules.rulebook import RuleBook
 from rules.rulesets import CompiledRule
 from schemas.event import identity

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from rules.expressions import Columns, ZoneTable
-from rules.geofence import FOREVER, Fences
+from rules.fences import FOREVER, Fences
 from rules.rulesets import CompiledRule
 from rules.tracks import NEVER
 from schemas.frame import BODIES, KINDS, Bools, Codes, Frame, Rows

@@ -64,8 +64,13 @@ class Zone(BaseModel):
     ``geometry`` in longitude and latitude of ``body`` (deg), edges straight in that plane (RFC
     7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference; an
     absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
-    just before ``effective_to`` (event time). ``repair``: rings that make no
-    valid area are repaired, not refused. ``properties`` are further strings, numbers and booleans of the file's feature. ``line`` is where it stands in its file, counted from 1.
+    just before ``effective_to`` (event time). A vehicle comes in at the edge and goes out
+    ``exit_buffer_m`` beyond it, told once it has been in for ``min_inside_s``, out for
+    ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m`` (the buffer's width, if absent)
+    at most keeps an exit from being sure. ``max_dwell_s`` limits a visit, or all time inside within
+    the last ``dwell_window_s``. ``repair``: rings that make no valid area are repaired, not
+    refused. ``properties`` are further strings, numbers and booleans of the file's feature.
+    ``line`` is where it stands in its file, counted from 1.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -81,9 +86,11 @@ class Zone(BaseModel):
     effective_from: Time | None = None
     effective_to: Time | None = None
     exit_buffer_m: Length | None = None
+    accuracy_cap_m: Length | None = None
     min_inside_s: Duration | None = None
     min_outside_s: Duration | None = None
     max_dwell_s: Limit | None = None
+    dwell_window_s: Limit | None = None
     approach_s: Limit | None = None
     max_gap_s: Limit | None = None
     version: int = Field(default=1, ge=1)
@@ -114,6 +121,22 @@ class Zone(BaseModel):
         if least is not None and most is not None and least > most:
             raise ValueError(f"`{low}` {least} is above it: swap them")
         return most
+
+    @field_validator("dwell_window_s")
+    @classmethod
+    def _window_holds_the_limit(cls, window: float | None, info: ValidationInfo) -> float | None:
+        limit = info.data.get("max_dwell_s")
+        if window is not None and "max_dwell_s" in info.data and (limit is None or window < limit):
+            what = "absent" if limit is None else f"{limit}, above it"
+            raise ValueError(f"`max_dwell_s` is {what}: give a limit that the window can reach")
+        return window
+
+    @field_validator("accuracy_cap_m")
+    @classmethod
+    def _cap_has_a_buffer(cls, cap: float | None, info: ValidationInfo) -> float | None:
+        if cap is not None and not info.data.get("exit_buffer_m"):
+            raise ValueError("there is no `exit_buffer_m`: accuracy counts beyond a buffer only")
+        return cap
 
     @field_validator("effective_to")
     @classmethod

@@ -10,7 +10,8 @@ from bytewax.operators import KeyedStream
 
 from connectors.contract import LiveSink, Sink
 from rules.assessment import Assessment
-from rules.group import FenceState, GroupState
+from rules.group import GroupState
+from rules.memory import Memory
 from rules.registry import Registry
 from rules.tracks import runs_of
 from schemas.delivery import Delivery
@@ -51,7 +52,7 @@ def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
         told = told.copy()
         if VEHICLE_STATES in wanted:
             told.append(
-                states_delivery(seen.key, vehicle_states(registry, moved.fence, seen.frame))
+                states_delivery(seen.key, vehicle_states(registry, moved.memory, seen.frame))
             )
         if PIPELINE in wanted:
             at_us = moved.pending.high_water_us
@@ -61,25 +62,26 @@ def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
     return advance_and_tell
 
 
-def vehicle_states(registry: Registry, fence: FenceState, frame: Frame) -> VehicleStates:
+def vehicle_states(registry: Registry, memory: Memory, frame: Frame) -> VehicleStates:
     """The states after ``frame`` (rows by vehicle, then time) of the vehicles it moved on.
 
-    ``fence`` knows the frame already. A vehicle whose rows all came late is left out.
+    ``memory`` knows the frame already. A vehicle whose rows all came late is left out.
     """
     newest = frame.take(runs_of(frame)[1:] - 1)
     ids = tuple(map(frame.vehicle_ids.__getitem__, newest.vehicle.tolist()))
-    roster, slot = fence.roster.admit(ids)
-    in_order = where(newest.time_us >= roster.last_us[slot])
+    slot = memory.roster.find(ids)
+    in_order = where(newest.time_us >= memory.roster.last_us[slot])
     newest = newest.take(in_order)
     # row_of[slot] = row of the vehicle in ``newest``, -1 where it is not in this frame.
-    row_of = np.full(len(roster), -1, np.intp)
+    row_of = np.full(len(memory.roster), -1, np.intp)
     row_of[slot[in_order]] = np.arange(len(newest))
-    row = row_of[fence.visits.slot]
+    visits = memory.visits.entered()
+    row = row_of[visits.slot]
     here = where(row >= 0)
     zones = registry.fences.zones
     return VehicleStates(
         newest,
         row[here].tolist(),
-        [zones[zone].id for zone in fence.visits.zone[here].tolist()],
-        fence.visits.entered_us[here].tolist(),
+        [zones[zone].id for zone in visits.zone[here].tolist()],
+        visits.entered_us[here].tolist(),
     )
