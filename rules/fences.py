@@ -11,6 +11,7 @@ from rules.tracks import NEVER, Fixes
 from rules.zone_geometry import zone_shapes
 from rules.zone_index import ZoneIndex
 from schemas.frame import Bools, Codes, Floats, Frame, Ints, Longs, Rows, where
+from schemas.vertical import BANDS, Band
 from schemas.zone import Zone
 
 FOREVER: Final = int(np.iinfo(np.int64).max)
@@ -85,13 +86,7 @@ class Fences:
         # Zone id and version -> its place.
         self.place_of = {(z.id, z.version): i for i, z in enumerate(self.zones)}
         # (2 z,) float64 metres, NaN = no bound; both bounds belong to the zone.
-        self.bands = [
-            ("depth_m", _bounds([z.min_depth_m for z in zones], [z.max_depth_m for z in zones])),
-            (
-                "altitude_m",
-                _bounds([z.min_altitude_m for z in zones], [z.max_altitude_m for z in zones]),
-            ),
-        ]
+        self.bands = [(band.column, _bounds(band, zones)) for band in BANDS]
         # (2 z,) int64 event time: in force from (included) to (excluded).
         self.from_us = np.tile(_times((z.effective_from_us for z in zones), NEVER), 2)
         self.to_us = np.tile(_times((z.effective_to_us for z in zones), FOREVER), 2)
@@ -183,11 +178,15 @@ def _within(first: Floats, last: Floats, low: Floats, high: Floats) -> tuple[Flo
     return enter, leave
 
 
-def _bounds(low: list[float | None], high: list[float | None]) -> tuple[Floats, Floats] | None:
+def _bounds(band: Band, zones: Sequence[Zone]) -> tuple[Floats, Floats] | None:
     """The bounds as two columns over zones and exit buffers, None where no zone has any."""
-    if all(bound is None for bound in low + high):
+    low, high = (
+        np.array([getattr(zone, name) for zone in zones], np.float64)
+        for name in (band.least, band.most)
+    )
+    if np.isnan(low).all() and np.isnan(high).all():
         return None
-    return np.tile(np.array(low, np.float64), 2), np.tile(np.array(high, np.float64), 2)
+    return np.tile(low, 2), np.tile(high, 2)
 
 
 def _times(values: Iterable[int | None], absent: int) -> Longs:

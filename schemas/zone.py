@@ -24,8 +24,10 @@ from pydantic_core import ErrorDetails
 
 from schemas.frame import EPOCH, rfc3339
 from schemas.geojson import AreaField
+from schemas.vertical import Reference, misfit
 
 MAX_ID_CHARACTERS: Final = 128
+MAX_EXIT_BUFFER_M: Final = 1e6
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -62,7 +64,8 @@ class Zone(BaseModel):
     """A zone, one version of it.
 
     ``geometry`` in longitude and latitude of ``body`` (deg), edges straight in that plane (RFC
-    7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference; an
+    7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference, height
+    m above the bottom; ``vertical`` may name what they are measured from (``schemas.vertical``). An
     absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
     just before ``effective_to`` (event time). A vehicle comes in at the edge and goes out
     ``exit_buffer_m`` beyond it, told once it has been in for ``min_inside_s``, out for
@@ -83,9 +86,12 @@ class Zone(BaseModel):
     max_depth_m: float | None = None
     min_altitude_m: float | None = None
     max_altitude_m: float | None = None
+    min_height_m: Length | None = None
+    max_height_m: Length | None = None
+    vertical: Reference | None = None
     effective_from: Time | None = None
     effective_to: Time | None = None
-    exit_buffer_m: Length | None = None
+    exit_buffer_m: Annotated[float, Field(ge=0, le=MAX_EXIT_BUFFER_M)] | None = None
     accuracy_cap_m: Length | None = None
     min_inside_s: Duration | None = None
     min_outside_s: Duration | None = None
@@ -113,7 +119,7 @@ class Zone(BaseModel):
             return {**data, "name": data.get("id", "")}
         return data
 
-    @field_validator("max_depth_m", "max_altitude_m")
+    @field_validator("max_depth_m", "max_altitude_m", "max_height_m")
     @classmethod
     def _most_is_not_below_least(cls, most: float | None, info: ValidationInfo) -> float | None:
         low = str(info.field_name).replace("max", "min")
@@ -121,6 +127,13 @@ class Zone(BaseModel):
         if least is not None and most is not None and least > most:
             raise ValueError(f"`{low}` {least} is above it: swap them")
         return most
+
+    @field_validator("vertical")
+    @classmethod
+    def _vertical_fits(cls, given: Reference | None, info: ValidationInfo) -> Reference | None:
+        if given and "body" in info.data and (why := misfit(given, info.data["body"], info.data)):
+            raise ValueError(why)
+        return given
 
     @field_validator("dwell_window_s")
     @classmethod

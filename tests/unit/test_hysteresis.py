@@ -207,6 +207,28 @@ def test_unknown_depth_neither_enters_nor_leaves_and_0_is_a_bound():
     assert told(surface, dive) == [(ENTERED, 0.5, "inferred"), (EXITED, 5.5, "inferred")]
 
 
+def test_heights_above_the_bottom_are_a_band_of_their_own():
+    zone = registry(min_height_m=2, max_height_m=10, vertical="bottom")
+    climb = track(
+        (0, 100, {"height_above_bottom_m": 0.0}), (10, 100, {"height_above_bottom_m": 20.0})
+    )
+    assert told(zone, climb) == [(ENTERED, 1, "inferred"), (EXITED, 5, "inferred")]
+    assert told(zone, track((0, 100), (10, 100), depth_m=5.0)) == []
+
+
+@pytest.mark.parametrize("west", [0.0, 180.0 - 50 * METRES])
+def test_a_band_holds_in_the_buffer_too(west):
+    zone = registry(west, max_depth_m=10, exit_buffer_m=100)
+    dive = track(
+        (0, 100, {"depth_m": 0.0}),
+        (10, -50, {"depth_m": 0.0}),
+        (20, -60, {"depth_m": 20.0}),
+        (30, -50, {"depth_m": 0.0}),
+        west=west,
+    )
+    assert told(zone, dive) == [(ENTERED, 0, "observed"), (EXITED, 15, "inferred")]
+
+
 def test_the_uncertainty_is_what_the_accuracy_leaves_open_at_the_speed_made():
     [event] = run_once(registry(), track((0, -100), (10, 100), position_accuracy_m=10.0))
     # 20 m/s, 10 m.
