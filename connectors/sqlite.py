@@ -19,7 +19,7 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
-from connectors.definitions import Kind, Ledger
+from connectors.definitions import KEPT, Kind, Ledger
 from connectors.paths import check_folder, url_path
 from connectors.tables import (
     TABLES,
@@ -84,7 +84,7 @@ class SqliteSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
-        self.keep({"zones": zones, "rules": rules}, "kept")
+        self.keep({"zones": zones, "rules": rules}, KEPT)
 
     def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
         """Keep versions; see ``DefinitionStore``."""
@@ -95,10 +95,15 @@ class SqliteSink:
             file.execute("COMMIT")
             return kept
 
-    def latest(self, kind: Kind) -> list[dict[str, Any]]:
-        """The latest versions; see ``DefinitionStore``."""
+    def versions(self, kind: Kind) -> list[dict[str, Any]]:
+        """All versions; see ``DefinitionStore``."""
         with _translated(self._path), closing(open_readonly(self._path)) as file:
-            return Ledger(file.execute, "?", self._url).latest(kind)
+            return Ledger(file.execute, "?", self._url).versions(kind)
+
+    def count(self, kind: Kind) -> int:
+        """How many versions there are; see ``DefinitionStore``."""
+        with _translated(self._path), closing(open_readonly(self._path)) as file:
+            return Ledger(file.execute, "?", self._url).count(kind)
 
     def _check_file(self) -> None:
         with _translated(self._path), closing(_connect(self._path, "rw", self._timeout_s)) as file:

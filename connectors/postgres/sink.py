@@ -9,7 +9,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from connectors.backoff import until_available
 from connectors.contract import ConnectorSettings, Definition, RefusedError
-from connectors.definitions import Kind, Ledger
+from connectors.definitions import KEPT, Kind, Ledger
 from connectors.postgres.rows import encode, fields
 from connectors.postgres.schema import check_made, check_ours, check_rights, make_tables
 from connectors.postgres.server import Connection, Server, is_of_rows
@@ -52,7 +52,7 @@ class PostgresSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
-        self.keep({"zones": zones, "rules": rules}, "kept")
+        self.keep({"zones": zones, "rules": rules}, KEPT)
 
     def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
         """Keep versions; see ``DefinitionStore``."""
@@ -60,11 +60,17 @@ class PostgresSink:
         with self._server.transaction() as connection:
             return self._ledger(connection).keep(definitions, action)
 
-    def latest(self, kind: Kind) -> list[dict[str, Any]]:
-        """The latest versions; see ``DefinitionStore``."""
+    def versions(self, kind: Kind) -> list[dict[str, Any]]:
+        """All versions; see ``DefinitionStore``."""
         with self._server.first_transaction() as connection:
             check_made(connection, self._server.name)
-            return self._ledger(connection).latest(kind)
+            return self._ledger(connection).versions(kind)
+
+    def count(self, kind: Kind) -> int:
+        """How many versions there are; see ``DefinitionStore``."""
+        with self._server.first_transaction() as connection:
+            check_made(connection, self._server.name)
+            return self._ledger(connection).count(kind)
 
     def _ledger(self, connection: Connection) -> Ledger:
         return Ledger(
