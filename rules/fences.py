@@ -7,14 +7,13 @@ from typing import Final
 import numpy as np
 
 from rules.halos import halos
-from rules.tracks import NEVER, Fixes
+from rules.schedules import Schedules
+from rules.tracks import FOREVER, NEVER, Fixes
 from rules.zone_geometry import zone_shapes
 from rules.zone_index import ZoneIndex
 from schemas.frame import Bools, Codes, Floats, Frame, Ints, Longs, Rows, where
 from schemas.vertical import BANDS, Band
 from schemas.zone import Zone
-
-FOREVER: Final = int(np.iinfo(np.int64).max)
 
 OUT: Final = 0
 UNKNOWN: Final = 1
@@ -22,6 +21,22 @@ NEAR: Final = 2
 IN: Final = 3
 """What a fix says of a vehicle and a zone: outside; in plan, but nobody knows its depth; outside
 but within the exit buffer; inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Parts of ways on which bands and times allow a zone; m of them, by ``of``, then in order.
+
+    ``of``: (m,) which of the ways asked about. ``begin``, ``end``: (m,) shares of the way; begin >
+    end: nothing is left, NaN: nobody knows. ``opened``, ``closed``: (m,) the zone's time in force
+    is what bounds it.
+    """
+
+    of: Rows
+    begin: Floats
+    end: Floats
+    opened: Bools
+    closed: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +105,10 @@ class Fences:
         # (2 z,) int64 event time: in force from (included) to (excluded).
         self.from_us = np.tile(_times((z.effective_from_us for z in zones), NEVER), 2)
         self.to_us = np.tile(_times((z.effective_to_us for z in zones), FOREVER), 2)
+        self.schedules = Schedules((*zones, *zones))
         # (2 z,) True where anything but the plan decides.
         self.limited: Bools = (self.from_us != NEVER) | (self.to_us != FOREVER)
+        self.limited |= self.schedules.scheduled
         for _, bounds in self.bands:
             if bounds is not None:
                 self.limited |= ~np.isnan(bounds[0]) | ~np.isnan(bounds[1])
@@ -123,7 +140,7 @@ class Fences:
             return code
         row, zone = row[limited], zone[limited]
         time_us = frame.time_us[row]
-        possible = (time_us >= self.from_us[zone]) & (time_us < self.to_us[zone])
+        possible = self.in_force(zone, time_us)
         certain = np.ones(len(row), np.bool_)
         for name, bounds in self.bands:
             if bounds is not None:
@@ -136,15 +153,30 @@ class Fences:
         code[limited] = np.where(possible, np.where(certain, IN, UNKNOWN), OUT)
         return code
 
+    def in_force(self, zone: Rows, time_us: Longs) -> Bools:
+        """(n,) whether each zone is in force at each time."""
+        in_force: Bools = (time_us >= self.from_us[zone]) & (time_us < self.to_us[zone])
+        return in_force & self.schedules.open_at(zone, time_us)
+
+    def closed_us(self, zone: Rows, since_us: Longs, until_us: Longs) -> Longs:
+        """(n,) when each zone first went out of force after one time and up to another.
+
+        ``FOREVER`` where it did not, or ``since_us`` is ``NEVER``.
+        """
+        since_us = np.where(since_us == NEVER, until_us, since_us)
+        to_us = self.to_us[zone]
+        over = (since_us < to_us) & (to_us <= until_us)
+        return np.minimum(
+            np.where(over, to_us, FOREVER), self.schedules.closed_us(zone, since_us, until_us)
+        )
+
     def clip(
         self, before: Fixes, after: Fixes, zone: Rows, begin: Floats, end: Floats
-    ) -> tuple[Floats, Floats, Bools, Bools]:
-        """The part of stretches that bands and times allow, both linear along the way.
+    ) -> Stretches:
+        """The parts of stretches that bands and times allow, both linear along the way.
 
         ``before``, ``after``: (k,) fixes at both ends of each way; ``zone``: (k,) places;
-        ``begin``, ``end``: (k,) the stretch in plan, as a share of the way. Returns begin, end
-        (begin > end or NaN: nothing is left, or nobody knows), and whether the zone's time in force
-        is what bounds each.
+        ``begin``, ``end``: (k,) the stretch in plan, as a share of the way.
         """
         for name, bounds in self.bands:
             if bounds is not None:
@@ -154,11 +186,16 @@ class Fences:
                 enter, leave = _within(first, last, low, high)
                 begin = np.where(banded, np.maximum(begin, enter), begin)
                 end = np.where(banded, np.minimum(end, leave), end)
-        start_us, stop_us = self.from_us[zone], self.to_us[zone]
-        span_us = np.maximum(after.time_us - before.time_us, 1)
-        enter = np.where(start_us == NEVER, -np.inf, (start_us - before.time_us) / span_us)
-        leave = np.where(stop_us == FOREVER, np.inf, (stop_us - before.time_us) / span_us)
-        return np.maximum(begin, enter), np.minimum(end, leave), enter > begin, leave < end
+        of, start_us, stop_us = self.schedules.between(zone, before.time_us, after.time_us)
+        start_us = np.maximum(start_us, self.from_us[zone[of]])
+        stop_us = np.minimum(stop_us, self.to_us[zone[of]])
+        begin, end, before_us = begin[of], end[of], before.time_us[of]
+        span_us = np.maximum(after.time_us[of] - before_us, 1)
+        enter = np.where(start_us == NEVER, -np.inf, (start_us - before_us) / span_us)
+        leave = np.where(stop_us == FOREVER, np.inf, (stop_us - before_us) / span_us)
+        return Stretches(
+            of, np.maximum(begin, enter), np.minimum(end, leave), enter > begin, leave <= end
+        )
 
 
 def _within(first: Floats, last: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:

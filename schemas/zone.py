@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.frame import EPOCH, rfc3339
 from schemas.geojson import AreaField
+from schemas.schedule import Schedule
 from schemas.vertical import Reference, misfit
 
 MAX_ID_CHARACTERS: Final = 128
@@ -67,13 +68,13 @@ class Zone(BaseModel):
     7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference, height
     m above the bottom; ``vertical`` may name what they are measured from (``schemas.vertical``). An
     absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
-    just before ``effective_to`` (event time). A vehicle comes in at the edge and goes out
-    ``exit_buffer_m`` beyond it, told once it has been in for ``min_inside_s``, out for
-    ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m`` (the buffer's width, if absent)
-    at most keeps an exit from being sure. ``max_dwell_s`` limits a visit, or all time inside within
-    the last ``dwell_window_s``. ``repair``: rings that make no valid area are repaired, not
-    refused. ``properties`` are further strings, numbers and booleans of the file's feature.
-    ``line`` is where it stands in its file, counted from 1.
+    just before ``effective_to`` (event time), of that only in the windows of ``schedule``. A
+    vehicle comes in at the edge and goes out ``exit_buffer_m`` beyond it, told once it has been in
+    for ``min_inside_s``, out for ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m``
+    (the buffer's width, if absent) at most keeps an exit from being sure. ``max_dwell_s`` limits a
+    visit, or all time inside within the last ``dwell_window_s``. ``repair``: rings that make no
+    valid area are repaired, not refused. ``properties`` are further strings, numbers and booleans
+    of the file's feature. ``line`` is where it stands in its file, counted from 1.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -91,6 +92,7 @@ class Zone(BaseModel):
     vertical: Reference | None = None
     effective_from: Time | None = None
     effective_to: Time | None = None
+    schedule: Schedule | None = None
     exit_buffer_m: Annotated[float, Field(ge=0, le=MAX_EXIT_BUFFER_M)] | None = None
     accuracy_cap_m: Length | None = None
     min_inside_s: Duration | None = None
@@ -159,6 +161,13 @@ class Zone(BaseModel):
             raise ValueError(f"it is not after `effective_from` {start.isoformat()}: end later")
         return end
 
+    @field_validator("schedule")
+    @classmethod
+    def _sols_are_of_mars(cls, given: Schedule | None, info: ValidationInfo) -> Schedule | None:
+        if given and given.solar_longitude is not None and info.data.get("body") != "mars":
+            raise ValueError("`solar_longitude` is for Mars: give `time_zone`")
+        return given
+
     @property
     def effective_from_us(self) -> int | None:
         """The first instant in force, microseconds since 1970 UTC; None = always was."""
@@ -172,6 +181,8 @@ class Zone(BaseModel):
     def feature(self) -> dict[str, Any]:
         """The zone as a GeoJSON Feature that ``load_zones`` reads back to an equal zone."""
         known = {name: getattr(self, name) for name in PROPERTY_NAMES}
+        if self.schedule is not None:
+            known["schedule"] = self.schedule.model_dump(mode="json", exclude_none=True)
         for name in ("effective_from", "effective_to"):
             if (time_us := getattr(self, f"{name}_us")) is not None:
                 known[name] = rfc3339(time_us)
@@ -347,7 +358,8 @@ class _Feature:
 
     def _told(self, error: ErrorDetails) -> str:
         key = str(error["loc"][0]) if error["loc"] else ""
+        name = ".".join(part for part in error["loc"] if isinstance(part, str))
         what = error["msg"].removeprefix("Value error, ")
         if key == "geometry":
             return self.say(what, key)
-        return self.say(f"`{key}` is {error['input']!r}: {what[:1].lower()}{what[1:]}", key)
+        return self.say(f"`{name}` is {error['input']!r}: {what[:1].lower()}{what[1:]}", key)
