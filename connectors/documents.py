@@ -56,7 +56,9 @@ def document_mark(url: str, holds: Kind) -> tuple[int, ...]:
     try:
         found = url_path(url).stat()
     except OSError as exc:
-        raise SettingsError(f"`{url}`: cannot read {holds} ({exc.strerror}); check the path") from exc
+        raise SettingsError(
+            f"`{url}`: cannot read {holds} ({exc.strerror}); check the path"
+        ) from exc
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 

@@ -60,8 +60,7 @@ def clear_alarms(
 
 
 def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
-    zone = now.zone[i]
-    zone_id = "" if zone == NO_ZONE else book.fences.zones[zone].id
+    zone_id = book.zone_id(int(now.zone[i]))
     occasion = now.visit_id[i] or now.moment[i]
     return identity("alarm", book.rules[now.rule[i]].rule.id, vehicle_id, zone_id, occasion)
 

@@ -23,7 +23,8 @@ class Assessment:
 
     ``key``: the group's key in the dataflow; rows sorted by ``sort_key``. ``on_records``: of the
     rules on the record alone, on the rows; ``on_presence``: of those on stays, on the pairs that
-    are ``presence.held()``; ``ahead``: what may be known already of the ways between fixes.
+    are ``presence.held()``; ``ahead``: what may be known already of the ways between fixes;
+    ``edition``: fingerprint of the registry it was judged by.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Assessment:
     presence: Presence
     on_records: Verdicts
     on_presence: Verdicts
+    edition: str
     ahead: Ahead | None = None
 
     def without(self, rows: Rows) -> "Assessment":
@@ -44,6 +46,7 @@ class Assessment:
             self.presence.among(kept),
             self.on_records.take(kept),
             self.on_presence.take(where(left[held_row])),
+            self.edition,
         )
 
 
@@ -82,6 +85,11 @@ class Assessor:
         self.registry, self.limits, self.groups = registry, limits, groups
         self._latest = LatestFixes()
 
+    def judge_by(self, registry: Registry) -> None:
+        """Judge the frames that follow by this registry."""
+        if registry is not self.registry:
+            self.registry, self._latest = registry, LatestFixes()
+
     def assess(self, frame: Frame) -> Iterator[Assessment]:
         """The parts of a frame, in group order: views of one sorted copy."""
         group = self.groups.of_table(frame)
@@ -102,6 +110,7 @@ class Assessor:
                 whole.presence.part(slice(pair[i], pair[i + 1]), rows),
                 whole.on_records.take(rows),
                 whole.on_presence.take(slice(held_pair[i], held_pair[i + 1])),
+                self.registry.fingerprint,
                 ahead.part(rows),
             )
 
@@ -147,6 +156,7 @@ def assess_part(registry: Registry, key: str, frame: Frame) -> Assessment:
         presence,
         registry.book.judge_records(frame),
         registry.book.judge_stays(frame, presence.row[held], presence.zone[held]),
+        registry.fingerprint,
     )
 
 

@@ -104,10 +104,9 @@ def follow(
     return kept.plus(now.take(where(~found.ended))), Held(now, until_us, fresh), events
 
 
-def condition_key(book: RuleBook, vehicle_id: str, rule: int, zone: int, moment: str) -> str:
+def condition_key(vehicle_id: str, rule_id: str, zone_id: str, moment: str) -> str:
     """What names a condition of a vehicle that began at a moment, before any revision."""
-    zone_id = "" if zone == NO_ZONE else book.fences.zones[zone].id
-    return identity("condition", book.rules[rule].rule.id, vehicle_id, zone_id, moment)
+    return identity("condition", rule_id, vehicle_id, zone_id, moment)
 
 
 def _rename(
@@ -117,7 +116,8 @@ def _rename(
     runs = tracks.run_of_slot(int(tracks.slot.max(initial=-1)) + 1)
     for i in begun.tolist():
         vehicle_id = tracks.vehicle_id(int(runs[now.slot[i]]))
-        key = condition_key(book, vehicle_id, int(now.rule[i]), int(now.zone[i]), now.moment[i])
+        rule_id, zone_id = book.rules[now.rule[i]].rule.id, book.zone_id(int(now.zone[i]))
+        key = condition_key(vehicle_id, rule_id, zone_id, now.moment[i])
         now.moment[i] = names.get(key, now.moment[i])
 
 

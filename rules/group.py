@@ -6,19 +6,20 @@ allowed lateness are put in their place by running their vehicles' latest record
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from rules import alarms
-from rules.assessment import Assessment
+from rules.assessment import Assessment, assess_part
+from rules.editions import Keys, carried_over, keys_of
 from rules.expressions import ERROR
 from rules.history import Chunk, History
 from rules.late import late_events
 from rules.legs import Limits
 from rules.memory import Memory
 from rules.registry import Registry
-from rules.revision import Revised, revise
+from rules.revision import Judged, Revised, rejudge, revise
 from rules.sayings import Sayings
 from rules.stages import Judges, Outcome, run
 from rules.tracks import FOREVER, NEVER, runs_of
@@ -33,13 +34,24 @@ TALLIED: Final = "farwatch.pipeline.tallied.v1"
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """What the watch remembers of a key group; ``tallies`` counts since the beginning."""
+    """What the watch remembers of a key group; ``tallies`` counts since the beginning.
+
+    ``registry``: the one whose places the memory has; None after a restart, when ``keys`` tells
+    what they mean.
+    """
 
     memory: Memory = field(default_factory=Memory)
     history: History = field(default_factory=History)
     sayings: Sayings = field(default_factory=Sayings)
     pending: alarms.Pending = field(default_factory=alarms.Pending)
     tallies: Mapping[str, int] = field(default_factory=dict)
+    registry: Registry | None = field(default=None, compare=False)
+    keys: Keys = field(default_factory=Keys, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        keys = self.keys if self.registry is None else keys_of(self.registry, self.memory)
+        parts = (self.memory, self.history, self.sayings, self.pending, self.tallies)
+        return GroupState, (*parts, None, keys)
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -86,10 +98,14 @@ def advance(
     registry: Registry, policy: Policy, state: GroupState, seen: Assessment
 ) -> tuple[GroupState, list[Delivery]]:
     """Take in one assessed frame: the state after it and what there is to tell, in order."""
+    state, zone_events, alarm_events = _under(registry, policy, state, seen.key)
+    if seen.edition != registry.fingerprint:
+        seen = assess_part(registry, seen.key, seen.frame)
     judges = Judges(registry, policy.limits, state.sayings.names)
     # Late rows take their place in what was before; then the others run.
     late = _late_rows(policy, state, seen)
-    state, zone_events, alarm_events = _revised(judges, state, seen, late)
+    state, of_late = _revised(judges, state, seen, late)
+    zone_events, alarm_events = zone_events + of_late[0], alarm_events + of_late[1]
     in_order = seen if late is None else seen.without(np.union1d(late.revising, late.too_late))
     outcome = run(replace(judges, names=state.sayings.names), state.memory, in_order)
     sayings, now_zone = state.sayings.told(outcome.zone_events, outcome.memory.roster)
@@ -108,8 +124,9 @@ def advance(
         sayings,
         pending,
         _count(state.tallies, seen, late),
+        registry,
     )
-    moved = _recorded(policy, state.memory, moved, outcome)
+    moved = _recorded(registry, policy, state.memory, moved, outcome)
     return moved, deliveries + (_tallies(moved) if policy.tally else [])
 
 
@@ -150,21 +167,54 @@ def _bases(state: GroupState, time_us: Longs, slot: Rows) -> Rows:
     return state.history.bases(slots, oldest_us, len(state.memory.roster))[of_row]
 
 
+_Corrections = tuple[list[Event], list[Event]]
+"""Zone events, alarm events."""
+
+
 def _revised(
     judges: Judges, state: GroupState, seen: Assessment, late: _Late | None
-) -> tuple[GroupState, list[Event], list[Event]]:
+) -> tuple[GroupState, _Corrections]:
     if late is None or not len(late.revising):
-        return state, [], []
+        return state, ([], [])
     frame = seen.frame.take(late.revising)
     before = Revised(state.memory, state.sayings, [], [])
     part = replace(seen, frame=frame)
     revised = revise(judges, before, state.history, part, late.slot, late.base)
     history = state.history.add(frame, late.slot, late=True)
     moved = replace(state, memory=revised.memory, sayings=revised.sayings, history=history)
+    return moved, (revised.zone_events, revised.alarm_events)
+
+
+def _under(
+    registry: Registry, policy: Policy, state: GroupState, key: str
+) -> tuple[GroupState, list[Event], list[Event]]:
+    """The state in the places of a registry, and what is to be corrected for it.
+
+    Where the registry says something else of the past than the one before it, the records of the
+    history are judged again.
+    """
+    old = state.registry
+    if old is registry:
+        return state, [], []
+    keys = state.keys if old is None else keys_of(old, state.memory)
+    memory = carried_over(state.memory, keys, registry)
+    history = state.history.carried_over(registry)
+    moved = replace(state, memory=memory, history=history, registry=registry)
+    if old is None or registry.changed_us(old) >= state.pending.high_water_us:
+        return moved, [], []
+    told_by = Judged(Judges(old, policy.limits), state.history)
+    judged_by = Judged(Judges(registry, policy.limits), history)
+    before = Revised(memory, state.sayings, [], [])
+    revised = rejudge(key, before, told_by, judged_by)
+    moved = replace(
+        moved, memory=revised.memory, sayings=revised.sayings, history=history.from_first()
+    )
     return moved, revised.zone_events, revised.alarm_events
 
 
-def _recorded(policy: Policy, before: Memory, moved: GroupState, outcome: Outcome) -> GroupState:
+def _recorded(
+    registry: Registry, policy: Policy, before: Memory, moved: GroupState, outcome: Outcome
+) -> GroupState:
     """The state with the rows in order behind its history."""
     tracks = outcome.intake.tracks
     if not policy.lateness_us or not len(tracks.frame):
@@ -172,7 +222,8 @@ def _recorded(policy: Policy, before: Memory, moved: GroupState, outcome: Outcom
     history, sayings, roster = moved.history, moved.sayings, moved.memory.roster
     at_us = moved.pending.high_water_us
     if history.wants_checkpoint(at_us, policy.lateness_us):
-        history = history.checkpoint(before, at_us).forget(roster, policy.lateness_us)
+        keys = keys_of(registry, before)
+        history = history.checkpoint(before, keys, at_us).forget(roster, policy.lateness_us)
         sayings = sayings.forget(moved.memory, history.final_us(len(roster)))
     history = history.add(tracks.frame, tracks.slot[tracks.run], late=False)
     return replace(moved, history=history, sayings=sayings)

@@ -12,7 +12,9 @@ from typing import Final
 
 import numpy as np
 
+from rules.editions import Keys, Version, carried_over, keys_of
 from rules.memory import Memory
+from rules.registry import Registry
 from rules.tracks import NEVER, Roster
 from schemas.frame import Bools, Frame, Longs, Rows, concat, where
 
@@ -36,11 +38,12 @@ class Piece:
 class Checkpoint:
     """What was remembered before the pieces that follow; its roster is nameless.
 
-    ``at_us``: the newest event time of the group then.
+    ``keys``: what its places mean. ``at_us``: the newest event time of the group then.
     """
 
     number: int
     memory: Memory
+    keys: Keys
     at_us: int
 
 
@@ -62,9 +65,9 @@ class History:
         piece = Piece(self.numbered, frame, slot, late)
         return History((*self.chunks, piece), self.numbered + 1)
 
-    def checkpoint(self, memory: Memory, at_us: int) -> "History":
-        """The history with a checkpoint behind it."""
-        mark = Checkpoint(self.numbered, memory.nameless(), at_us)
+    def checkpoint(self, memory: Memory, keys: Keys, at_us: int) -> "History":
+        """The history with a checkpoint behind it; ``keys``: of the memory."""
+        mark = Checkpoint(self.numbered, memory.nameless(), keys, at_us)
         return History((*self.chunks, mark), self.numbered + 1)
 
     def wants_checkpoint(self, at_us: int, lateness_us: int) -> bool:
@@ -79,6 +82,16 @@ class History:
     def checkpoints(self) -> list[int]:
         """The places of the checkpoints among the chunks, ascending."""
         return [i for i, chunk in enumerate(self.chunks) if isinstance(chunk, Checkpoint)]
+
+    def vehicles(self) -> Rows:
+        """The slots of the vehicles that have records in it, ascending."""
+        slots = [chunk.slot for chunk in self.chunks if isinstance(chunk, Piece)]
+        return np.unique(np.concatenate(slots)) if slots else np.empty(0, np.intp)
+
+    def from_first(self) -> "History":
+        """The history with its first checkpoint alone: what others remember counts no more."""
+        chunks = self.chunks[:1] + tuple(c for c in self.chunks if isinstance(c, Piece))
+        return replace(self, chunks=chunks)
 
     def memory_at(self, place: int, roster: Roster) -> Memory:
         """What the checkpoint at ``place`` remembers, of the vehicles that ``roster`` knows."""
@@ -162,10 +175,34 @@ class History:
         found = History(self.chunks[:second]).records(0, chosen)
         if found is None or not isinstance(mark, Checkpoint):
             return self._from(second)
-        base = Checkpoint(self.numbered, mixed.nameless(), mark.at_us)
+        base = Checkpoint(self.numbered, mixed.nameless(), self._keys(0, second), mark.at_us)
         # What came late among these stays marked so: a checkpoint must not hold anything newer.
         piece = Piece(self.numbered + 1, *found, late=True)
         return History((base, piece, *self.chunks[second + 1 :]), self.numbered + 2)
+
+    def _keys(self, *places: int) -> Keys:
+        """The keys of some checkpoints of one registry together."""
+        zones: dict[int, Version] = {}
+        rules: dict[int, Version] = {}
+        for place in places:
+            chunk = self.chunks[place]
+            if isinstance(chunk, Checkpoint):
+                zones |= chunk.keys.zones
+                rules |= chunk.keys.rules
+        return Keys(zones, rules)
+
+    def carried_over(self, registry: Registry) -> "History":
+        """The history with the places of another registry; see ``rules.editions``."""
+        chunks: list[Chunk] = []
+        numbered = self.numbered
+        for chunk in self.chunks:
+            if not isinstance(chunk, Checkpoint):
+                chunks.append(chunk)
+                continue
+            memory = carried_over(chunk.memory, chunk.keys, registry)
+            chunks.append(Checkpoint(numbered, memory, keys_of(registry, memory), chunk.at_us))
+            numbered += 1
+        return History(tuple(chunks), numbered)
 
     def final_us(self, count: int) -> Longs:
         """(count,) event time up to which each vehicle's answers are final, ``NEVER`` = none."""

@@ -43,41 +43,54 @@ def revise(
     the checkpoint it runs again from (``History.bases``).
     """
     revised = before
+    judged = Judged(judges, history)
     for place in np.unique(base).tolist():
         rows = where(base == place)
         records = late.frame.take(rows), slot[rows]
-        revised = _Rerun(judges, history, late.key, place, records).revise(revised)
+        slots = np.unique(records[1])
+        revised = _Rerun(late.key, place, slots, records).revise(revised, judged, judged)
     return revised
+
+
+def rejudge(key: str, before: Revised, old: "Judged", new: "Judged") -> Revised:
+    """Judge all records of the history by other zones and rules.
+
+    ``before``: the memory as the new ones' places have it; ``old``, ``new``: what decided, and what
+    decides now, each with the history in its places.
+    """
+    slots = new.history.vehicles()
+    if not len(slots):
+        return before
+    return _Rerun(key, 0, slots, None).revise(before, old, new)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What decides, and the history with its places."""
+
+    judges: Judges
+    history: History
 
 
 class _Rerun:
     """Vehicles that run again from the same checkpoint."""
 
-    def __init__(
-        self,
-        judges: Judges,
-        history: History,
-        key: str,
-        place: int,
-        late: tuple[Frame, Rows],
-    ) -> None:
-        self.judges, self.history, self.key, self.place = judges, history, key, place
-        self.late = late
-        self.slots = np.unique(late[1])
+    def __init__(self, key: str, place: int, slots: Rows, late: tuple[Frame, Rows] | None) -> None:
+        self.key, self.place, self.slots, self.late = key, place, slots, late
 
-    def revise(self, before: Revised) -> Revised:
-        roster = before.memory.roster
-        base = self.history.memory_at(self.place, roster).only(self.slots)
+    def revise(self, before: Revised, told_by: Judged, judged_by: Judged) -> Revised:
+        roster, sayings = before.memory.roster, before.sayings
         chosen = np.zeros(len(roster), np.bool_)
         chosen[self.slots] = True
-        known = self.history.records(self.place, chosen)
-        sayings = before.sayings
-        old = None if known is None else self._run(sayings, base, [known])
-        new = self._run(sayings, base, [self.late] if known is None else [known, self.late])
-        renamed = _renamed(self.judges, sayings, roster, old, new) if old else sayings
-        if renamed is not sayings:
-            sayings = renamed
-            new = self._run(sayings, base, [known, self.late] if known else [self.late])
+        known = judged_by.history.records(self.place, chosen)
+        records = [part for part in (known, self.late) if part is not None]
+        old = None if known is None else self._run(told_by, sayings, roster, [known])
+        new = self._run(judged_by, sayings, roster, records)
+        if old is not None:
+            renamed = _renamed((told_by.judges, old), (judged_by.judges, new), sayings, roster)
+            if renamed is not sayings:
+                sayings = renamed
+                new = self._run(judged_by, sayings, roster, records)
         sayings, zone_events = sayings.corrected(
             old.zone_events if old else [], new.zone_events, roster
         )
@@ -92,13 +105,18 @@ class _Rerun:
         )
 
     def _run(
-        self, sayings: Sayings, base: Memory, records: Sequence[tuple[Frame, Rows]]
+        self,
+        by: Judged,
+        sayings: Sayings,
+        roster: Roster,
+        records: Sequence[tuple[Frame, Rows]],
     ) -> Outcome:
+        base = by.history.memory_at(self.place, roster).only(self.slots)
         frame = concat([frame for frame, _ in records])
         slot = np.concatenate([slot for _, slot in records])
         # Stable: of records of the same time what came first stays first.
         frame = frame.take(np.lexsort((frame.time_us, slot)))
-        judges = replace(self.judges, names=sayings.names)
+        judges = replace(by.judges, names=sayings.names)
         return run(judges, base, assess_part(judges.registry, self.key, frame))
 
 
@@ -114,17 +132,16 @@ class _Episode:
 
 
 def _renamed(
-    judges: Judges, sayings: Sayings, roster: Roster, old: Outcome, new: Outcome
+    before: tuple[Judges, Outcome], after: tuple[Judges, Outcome], sayings: Sayings, roster: Roster
 ) -> Sayings:
     """The sayings with names for what is told as new, although it overlaps what was told before."""
 
     def of_condition(name: Name) -> str:
-        _, rule, zone = name.scope
-        vehicle_id = roster.ids[name.slot]
-        return condition_key(judges.registry.book, vehicle_id, int(rule), int(zone), name.fresh)
+        _, rule_id, zone_id = name.scope
+        return condition_key(roster.ids[name.slot], str(rule_id), str(zone_id), name.fresh)
 
-    visits = _matched(*(list(_visits(judges, roster, outcome)) for outcome in (old, new)))
-    conditions = _matched(*(list(_conditions(outcome)) for outcome in (old, new)))
+    visits = _matched(*(list(_visits(roster, *part)) for part in (before, after)))
+    conditions = _matched(*(list(_conditions(*part)) for part in (before, after)))
     if not visits and not conditions:
         return sayings
     return sayings.named(visits, lambda name: name.fresh).named(conditions, of_condition)
@@ -148,7 +165,7 @@ def _matched(before: Sequence[_Episode], after: Sequence[_Episode]) -> list[Name
     return names
 
 
-def _visits(judges: Judges, roster: Roster, outcome: Outcome) -> Iterator[_Episode]:
+def _visits(roster: Roster, judges: Judges, outcome: Outcome) -> Iterator[_Episode]:
     fences = judges.registry.fences
     until = {
         event.data["visit_id"]: event.happened_us
@@ -162,15 +179,16 @@ def _visits(judges: Judges, roster: Roster, outcome: Outcome) -> Iterator[_Episo
             visit_id, from_us = event.data["visit_id"], event.happened_us
             fresh = visit_identity(zone, event.vehicle_id, from_us)
             slot = int(roster.find((event.vehicle_id,))[0])
-            scope = (slot, zone.id, zone.version)
+            scope = (slot, zone.id)
             name = Name(visit_id, fresh, scope, slot, from_us)
             yield _Episode(name, until.get(visit_id, FOREVER))
 
 
-def _conditions(outcome: Outcome) -> Iterator[_Episode]:
-    held = outcome.held.conditions
+def _conditions(judges: Judges, outcome: Outcome) -> Iterator[_Episode]:
+    held, book = outcome.held.conditions, judges.registry.book
     for i in where(held.alarm_id != "").tolist():
         slot, rule, zone = int(held.slot[i]), int(held.rule[i]), int(held.zone[i])
         moment, fresh = held.moment[i], outcome.held.fresh[i]
-        name = Name(moment, fresh, (slot, rule, zone), slot, int(held.since_us[i]))
+        scope = (slot, book.rules[rule].rule.id, book.zone_id(zone))
+        name = Name(moment, fresh, scope, slot, int(held.since_us[i]))
         yield _Episode(name, int(outcome.held.until_us[i]))

@@ -123,3 +123,72 @@ def test_nothing_is_said_twice_with_different_words(records, at):
     for delivery in told:
         event = delivery.event
         assert said.setdefault((delivery.topic, event.message_id), event) == event
+
+
+def zone_file(*versions):
+    features = [
+        {
+            "type": "Feature",
+            "id": name,
+            "properties": {"version": version, "kind": "closed", **properties},
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[x, 0], [x + side, 0], [x + side, 4], [x, 4], [x, 0]]],
+            },
+        }
+        for name, version, x, side, properties in versions
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}).encode()
+
+
+CHANGE_S = 14
+CHANGED = "1970-01-01T00:00:14Z"
+BEFORE = zone_file(("a", 1, 0, 4, {}), ("b", 1, 1, 5, {"min_inside_s": 2}), ("c", 1, -1, 1, {}))
+# One zone gets another shape, one ends, one comes; "b" stays, in another place of the file.
+AFTER = zone_file(
+    ("d", 1, 2, 2, {"effective_from": CHANGED}),
+    ("a", 1, 0, 4, {"effective_to": CHANGED}),
+    ("a", 2, 1, 2, {"effective_from": CHANGED}),
+    ("c", 1, -1, 1, {"effective_to": CHANGED}),
+    ("b", 1, 1, 5, {"min_inside_s": 2}),
+)
+COMPILED = load_rules(RULES, "rules").rules
+OLD = Registry.of(load_zones(BEFORE, "zones"), COMPILED)
+NEW = Registry.of(load_zones(AFTER, "zones"), COMPILED[::-1])
+
+
+def watched_while_changing(records, at, change_at, *, pickled):
+    """What is told where the registry changes before the record ``change_at``."""
+    states, told = {}, []
+    assessor = Assessor(OLD, Limits(), KeyGroups(2))
+    bounds = sorted({0, change_at, *(c for c in at if c < len(records)), len(records)})
+    for a, b in pairwise(bounds):
+        registry = OLD if a < change_at else NEW
+        # The step that judges may be ahead of the one that follows, or behind it.
+        assessor.judge_by(registry if a % 2 else OLD)
+        for seen in assessor.assess(frame_of(records[a:b])):
+            state = states.get(seen.key, group.GroupState())
+            if pickled and a != change_at:
+                state = pickle.loads(pickle.dumps(state))
+            states[seen.key], deliveries = group.advance(registry, POLICY, state, seen)
+            told += deliveries
+    return states, told
+
+
+@settings(max_examples=200, deadline=None)
+@given(streams, cuts, st.booleans(), st.floats(-4, 4))
+def test_zones_that_change_while_running_give_what_a_replay_by_their_times_gives(
+    records, at, pickled, early_s
+):
+    in_order, arrival = timed(records)
+    straight = []
+    assessor = Assessor(NEW, Limits(), KeyGroups(1))
+    state = group.GroupState()
+    for seen in assessor.assess(frame_of(in_order)):
+        state, straight = group.advance(NEW, POLICY, state, seen)
+    # Known before it takes effect, or somewhat later than that.
+    change_at = sum(r["time_s"] < CHANGE_S - early_s for r in arrival)
+    if pickled:
+        change_at = sum(r["time_s"] < CHANGE_S - LATENESS_S for r in arrival)
+    _, told = watched_while_changing(arrival, at, change_at, pickled=pickled)
+    assert final(told) == final(straight)
