@@ -7,6 +7,8 @@ import shapely
 
 from rules.area_shapes import Faults, Polygons, area_shapes
 from rules.rings import Shapes
+from schemas.frame import Floats
+from schemas.site_frame import SiteFrame
 from schemas.zone import Zone, ZoneFileError
 
 __all__ = ["Shapes", "ZoneGeometryError", "repairs", "zone_shapes"]
@@ -47,11 +49,27 @@ def repairs(zones: Sequence[Zone], name: str = "zones") -> tuple[str, ...]:
 
 
 def _drawn(zones: Sequence[Zone]) -> tuple[Shapes, Faults]:
-    return area_shapes([_polygons(z) for z in zones], np.array([z.repair for z in zones], np.bool_))
+    polygons = [
+        zone.geometry.polygons if zone.site is None else _on_body(zone.site, zone.geometry.polygons)
+        for zone in zones
+    ]
+    return area_shapes(polygons, np.array([zone.repair for zone in zones], np.bool_))
 
 
-def _polygons(zone: Zone) -> Polygons:
-    return zone.geometry.polygons
+def _on_body(site: SiteFrame, polygons: Polygons) -> Polygons:
+    """Rings in metres of a site as rings in longitude and latitude, their edges cut short."""
+    return [tuple(_ring_on_body(site, ring) for ring in rings) for rings in polygons]
+
+
+def _ring_on_body(site: SiteFrame, ring: Floats) -> Floats:
+    if len(ring) > 1:
+        line = shapely.segmentize(shapely.linestrings(ring), site.step_m)
+        ring = shapely.get_coordinates(line)
+    # Anticlockwise, so that a ring around a pole holds that pole and not the rest of the body.
+    east, north = ring.T
+    if (east * np.roll(north, -1) - north * np.roll(east, -1)).sum() < 0:
+        ring = ring[::-1]
+    return np.column_stack(site.lonlat(*ring.T))
 
 
 def _shown(shape: shapely.Geometry) -> str:

@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 from schemas.frame import EPOCH, rfc3339
 from schemas.geojson import AreaField
 from schemas.schedule import Schedule
+from schemas.site_frame import REACH_M, SiteFrame
 from schemas.vertical import Reference, misfit
 
 MAX_ID_CHARACTERS: Final = 128
@@ -65,9 +66,11 @@ class Zone(BaseModel):
     """A zone, one version of it.
 
     ``geometry`` in longitude and latitude of ``body`` (deg), edges straight in that plane (RFC
-    7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference, height
-    m above the bottom; ``vertical`` may name what they are measured from (``schemas.vertical``). An
-    absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
+    7946 section 3.1.1); with ``site_longitude`` and ``site_latitude`` (deg) in metres east and
+    north of there, edges straight in that frame (``schemas.site_frame``). Depth is m below the
+    surface, altitude m above the body's reference, height m above the bottom; ``vertical`` may name
+    what they are measured from (``schemas.vertical``). An absent bound is open, bounds belong to
+    the zone. In force from ``effective_from`` on and until
     just before ``effective_to`` (event time), of that only in the windows of ``schedule``. A
     vehicle comes in at the edge and goes out ``exit_buffer_m`` beyond it, told once it has been in
     for ``min_inside_s``, out for ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m``
@@ -90,6 +93,8 @@ class Zone(BaseModel):
     min_height_m: Length | None = None
     max_height_m: Length | None = None
     vertical: Reference | None = None
+    site_longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
+    site_latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     effective_from: Time | None = None
     effective_to: Time | None = None
     schedule: Schedule | None = None
@@ -137,6 +142,15 @@ class Zone(BaseModel):
             raise ValueError(why)
         return given
 
+    @model_validator(mode="after")
+    def _site_is_whole(self) -> "Zone":
+        if (self.site_longitude is None) != (self.site_latitude is None):
+            raise ValueError("a site has both `site_longitude` and `site_latitude`: give both")
+        if self.site and (far := self.geometry.farthest()) > REACH_M:
+            what = f"a position is {far:g} m from the site along an axis"
+            raise ValueError(f"{what}: give metres, {REACH_M:g} at most")
+        return self
+
     @field_validator("dwell_window_s")
     @classmethod
     def _window_holds_the_limit(cls, window: float | None, info: ValidationInfo) -> float | None:
@@ -167,6 +181,13 @@ class Zone(BaseModel):
         if given and given.solar_longitude is not None and info.data.get("body") != "mars":
             raise ValueError("`solar_longitude` is for Mars: give `time_zone`")
         return given
+
+    @property
+    def site(self) -> SiteFrame | None:
+        """The frame that the geometry is drawn in, None = in longitude and latitude."""
+        if self.site_longitude is None or self.site_latitude is None:
+            return None
+        return SiteFrame(self.body, self.site_longitude, self.site_latitude)
 
     @property
     def effective_from_us(self) -> int | None:
@@ -360,6 +381,8 @@ class _Feature:
         key = str(error["loc"][0]) if error["loc"] else ""
         name = ".".join(part for part in error["loc"] if isinstance(part, str))
         what = error["msg"].removeprefix("Value error, ")
+        if not key:
+            return self.say(what)
         if key == "geometry":
             return self.say(what, key)
         return self.say(f"`{name}` is {error['input']!r}: {what[:1].lower()}{what[1:]}", key)
