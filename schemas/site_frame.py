@@ -5,7 +5,9 @@ A position is as far from the origin along the geodesic, and on the bearing, as 
 across come out right to a part in ten thousand over the whole ``REACH_M``.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -21,7 +23,7 @@ _SAG_M: Final = 0.01
 _STEEPEST_DEG: Final = 89.9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SiteFrame:
     """A frame of ``body`` with its origin at ``longitude``, ``latitude`` (deg, as used there)."""
 
@@ -34,6 +36,21 @@ class SiteFrame:
         bearing_deg = np.degrees(np.arctan2(east_m, north_m))
         origin = np.array([self.longitude]), np.array([self.latitude])
         return ELLIPSOIDS[self.body].direct(*origin, bearing_deg, np.hypot(east_m, north_m))
+
+    def position(self, east_m: float, north_m: float) -> tuple[float, float]:
+        """``lonlat`` of one position, a tenth of the time it takes for a column of one."""
+        figure = ELLIPSOIDS[self.body]
+        longitude, latitude, _ = figure.geod.fwd(
+            self.longitude,
+            self._normal_latitude,
+            math.degrees(math.atan2(east_m, north_m)),
+            math.hypot(east_m, north_m),
+        )
+        return longitude, float(figure.as_used(latitude))
+
+    @cached_property
+    def _normal_latitude(self) -> float:
+        return float(ELLIPSOIDS[self.body].of_normal(np.array(self.latitude)))
 
     @property
     def step_m(self) -> float:

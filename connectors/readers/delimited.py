@@ -52,7 +52,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from connectors.readers.contract import Chunk, SourceFileError
 from connectors.readers.mapping import (
@@ -215,9 +214,9 @@ class _Placed:
             if abs(axis_m) > REACH_M:
                 what = f"{column.column}: {shown(cells[index])} is over {REACH_M:g} m from the site"
                 raise RowError(what, column.column)
-            metres.append(np.array([axis_m]))
-        longitude, latitude = self._frame.lonlat(*metres)
-        return {"longitude": float(longitude[0]), "latitude": float(latitude[0])}
+            metres.append(axis_m)
+        longitude, latitude = self._frame.position(*metres)
+        return {"longitude": longitude, "latitude": latitude}
 
 
 def _converted(value: float, column: NumberColumn) -> float:

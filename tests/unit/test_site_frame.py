@@ -202,3 +202,13 @@ def test_a_row_without_or_beyond_its_metres_is_told(tmp_path):
 def test_mistakes_of_a_mapping_are_told(mapping, says, tmp_path):
     with pytest.raises(MappingError, match=says):
         read(tmp_path, mapping, "t,x,y\n")
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("latitude", [-90, -31.5, 0, 77, 90])
+def test_one_position_is_placed_as_a_column_is(body, latitude):
+    frame = SiteFrame(body, 123.4, latitude)
+    east, north = np.random.default_rng(3).uniform(-REACH_M, REACH_M, (2, 50))
+    east[0] = north[0] = 0.0
+    each = [frame.position(e, n) for e, n in zip(east.tolist(), north.tolist(), strict=True)]
+    assert np.array(each).T == pytest.approx(np.array(frame.lonlat(east, north)), abs=1e-12)
