@@ -211,4 +211,4 @@ def test_one_position_is_placed_as_a_column_is(body, latitude):
     east, north = np.random.default_rng(3).uniform(-REACH_M, REACH_M, (2, 50))
     east[0] = north[0] = 0.0
     each = [frame.position(e, n) for e, n in zip(east.tolist(), north.tolist(), strict=True)]
-    assert np.array(each).T == pytest.approx(np.array(frame.lonlat(east, north)), abs=1e-12)
+    assert pytest.approx(np.array(frame.lonlat(east, north)), abs=1e-12) == np.array(each).T
