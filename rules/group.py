@@ -95,7 +95,7 @@ class _Late:
 
 
 def advance(
-    registry: Registry, policy: Policy, state: GroupState, seen: Assessment
+    policy: Policy, registry: Registry, state: GroupState, seen: Assessment
 ) -> tuple[GroupState, list[Delivery]]:
     """Take in one assessed frame: the state after it and what there is to tell, in order."""
     state, zone_events, alarm_events = _under(registry, policy, state, seen.key)

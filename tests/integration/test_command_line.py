@@ -95,7 +95,12 @@ def test_a_recovery_folder_of_other_settings_is_refused(given, tmp_path):
     lines = refused(watch(given, tmp_path, recovery=recovery, key_groups=3), "key_groups")
     assert len(lines) == 1
     (given / "rules.yaml").write_text(RULES.replace("350.0", "300.0"))
-    assert len(refused(watch(given, tmp_path, recovery=recovery), "zones_and_rules")) == 1
+    says = "rule `deep` version 1 says something else than before"
+    assert len(refused(watch(given, tmp_path, recovery=recovery), says)) == 1
+    # A version that ends, and the next one, do belong to it.
+    ended = RULES.replace("  for: 30s", "  for: 30s\n  effective_to: 2030-01-01T00:00:00Z")
+    (given / "rules.yaml").write_text(ended)
+    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
 
 
 def test_a_recovery_folder_that_holds_something_else_is_refused(given, tmp_path):
