@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rules.fences import FOREVER, Fences
+from rules.fences import Fences
 from rules.rulebook import RuleBook
 from rules.rulesets import CompiledRule
-from rules.tracks import NEVER
+from rules.tracks import FOREVER, NEVER
 from schemas.effective import Versioned
 from schemas.event import identity
 from schemas.rule import Rule

@@ -24,8 +24,12 @@ from pydantic_core import ErrorDetails
 
 from schemas.frame import EPOCH, rfc3339
 from schemas.geojson import AreaField
+from schemas.schedule import Schedule
+from schemas.site_frame import REACH_M, SiteFrame
+from schemas.vertical import Reference, misfit
 
 MAX_ID_CHARACTERS: Final = 128
+MAX_EXIT_BUFFER_M: Final = 1e6
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -62,14 +66,18 @@ class Zone(BaseModel):
     """A zone, one version of it.
 
     ``geometry`` in longitude and latitude of ``body`` (deg), edges straight in that plane (RFC
-    7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference; an
-    absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
-    just before ``effective_to`` (event time). A vehicle comes in at the edge and goes out
-    ``exit_buffer_m`` beyond it, told once it has been in for ``min_inside_s``, out for
-    ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m`` (the buffer's width, if absent)
-    at most keeps an exit from being sure. ``max_dwell_s`` limits a visit, or all time inside within
-    the last ``dwell_window_s``. ``properties`` are further strings, numbers and
-    booleans of the file's feature. ``line`` is where it stands in its file, counted from 1.
+    7946 section 3.1.1); with ``site_longitude`` and ``site_latitude`` (deg) in metres east and
+    north of there, edges straight in that frame (``schemas.site_frame``). Depth is m below the
+    surface, altitude m above the body's reference, height m above the bottom; ``vertical`` may name
+    what they are measured from (``schemas.vertical``). An absent bound is open, bounds belong to
+    the zone. In force from ``effective_from`` on and until
+    just before ``effective_to`` (event time), of that only in the windows of ``schedule``. A
+    vehicle comes in at the edge and goes out ``exit_buffer_m`` beyond it, told once it has been in
+    for ``min_inside_s``, out for ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m``
+    (the buffer's width, if absent) at most keeps an exit from being sure. ``max_dwell_s`` limits a
+    visit, or all time inside within the last ``dwell_window_s``. ``repair``: rings that make no
+    valid area are repaired, not refused. ``properties`` are further strings, numbers and booleans
+    of the file's feature. ``line`` is where it stands in its file, counted from 1.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -82,9 +90,15 @@ class Zone(BaseModel):
     max_depth_m: float | None = None
     min_altitude_m: float | None = None
     max_altitude_m: float | None = None
+    min_height_m: Length | None = None
+    max_height_m: Length | None = None
+    vertical: Reference | None = None
+    site_longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
+    site_latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     effective_from: Time | None = None
     effective_to: Time | None = None
-    exit_buffer_m: Length | None = None
+    schedule: Schedule | None = None
+    exit_buffer_m: Annotated[float, Field(ge=0, le=MAX_EXIT_BUFFER_M)] | None = None
     accuracy_cap_m: Length | None = None
     min_inside_s: Duration | None = None
     min_outside_s: Duration | None = None
@@ -93,6 +107,7 @@ class Zone(BaseModel):
     approach_s: Limit | None = None
     max_gap_s: Limit | None = None
     version: int = Field(default=1, ge=1)
+    repair: bool = False
     geometry: AreaField
     properties: dict[str, str | int | float | bool] = {}
     line: int | None = Field(default=None, ge=1, exclude=True)
@@ -111,7 +126,7 @@ class Zone(BaseModel):
             return {**data, "name": data.get("id", "")}
         return data
 
-    @field_validator("max_depth_m", "max_altitude_m")
+    @field_validator("max_depth_m", "max_altitude_m", "max_height_m")
     @classmethod
     def _most_is_not_below_least(cls, most: float | None, info: ValidationInfo) -> float | None:
         low = str(info.field_name).replace("max", "min")
@@ -119,6 +134,22 @@ class Zone(BaseModel):
         if least is not None and most is not None and least > most:
             raise ValueError(f"`{low}` {least} is above it: swap them")
         return most
+
+    @field_validator("vertical")
+    @classmethod
+    def _vertical_fits(cls, given: Reference | None, info: ValidationInfo) -> Reference | None:
+        if given and "body" in info.data and (why := misfit(given, info.data["body"], info.data)):
+            raise ValueError(why)
+        return given
+
+    @model_validator(mode="after")
+    def _site_is_whole(self) -> "Zone":
+        if (self.site_longitude is None) != (self.site_latitude is None):
+            raise ValueError("a site has both `site_longitude` and `site_latitude`: give both")
+        if self.site and (far := self.geometry.farthest()) > REACH_M:
+            what = f"a position is {far:g} m from the site along an axis"
+            raise ValueError(f"{what}: give metres, {REACH_M:g} at most")
+        return self
 
     @field_validator("dwell_window_s")
     @classmethod
@@ -144,6 +175,20 @@ class Zone(BaseModel):
             raise ValueError(f"it is not after `effective_from` {start.isoformat()}: end later")
         return end
 
+    @field_validator("schedule")
+    @classmethod
+    def _sols_are_of_mars(cls, given: Schedule | None, info: ValidationInfo) -> Schedule | None:
+        if given and given.solar_longitude is not None and info.data.get("body") != "mars":
+            raise ValueError("`solar_longitude` is for Mars: give `time_zone`")
+        return given
+
+    @property
+    def site(self) -> SiteFrame | None:
+        """The frame that the geometry is drawn in, None = in longitude and latitude."""
+        if self.site_longitude is None or self.site_latitude is None:
+            return None
+        return SiteFrame(self.body, self.site_longitude, self.site_latitude)
+
     @property
     def effective_from_us(self) -> int | None:
         """The first instant in force, microseconds since 1970 UTC; None = always was."""
@@ -157,13 +202,16 @@ class Zone(BaseModel):
     def feature(self) -> dict[str, Any]:
         """The zone as a GeoJSON Feature that ``load_zones`` reads back to an equal zone."""
         known = {name: getattr(self, name) for name in PROPERTY_NAMES}
+        if self.schedule is not None:
+            known["schedule"] = self.schedule.model_dump(mode="json", exclude_none=True)
         for name in ("effective_from", "effective_to"):
             if (time_us := getattr(self, f"{name}_us")) is not None:
                 known[name] = rfc3339(time_us)
         return {
             "type": "Feature",
             "id": self.id,
-            "properties": {k: v for k, v in known.items() if v is not None} | self.properties,
+            "properties": {k: v for k, v in known.items() if v is not None and v is not False}
+            | self.properties,
             "geometry": self.geometry.geometry(),
         }
 
@@ -331,7 +379,10 @@ class _Feature:
 
     def _told(self, error: ErrorDetails) -> str:
         key = str(error["loc"][0]) if error["loc"] else ""
+        name = ".".join(part for part in error["loc"] if isinstance(part, str))
         what = error["msg"].removeprefix("Value error, ")
+        if not key:
+            return self.say(what)
         if key == "geometry":
             return self.say(what, key)
-        return self.say(f"`{key}` is {error['input']!r}: {what[:1].lower()}{what[1:]}", key)
+        return self.say(f"`{name}` is {error['input']!r}: {what[:1].lower()}{what[1:]}", key)
