@@ -69,13 +69,13 @@ class Zone:
                 for part in parts
                 if part.geom_type == "LineString" and not part.is_empty
             )
-        spans = []
-        for begin, end in shares:
-            first, last = self._in_band(a, b)
-            begin, end = max(begin, first), min(end, last)
-            if begin < end:
-                spans.append(tuple(a.time + s * (b.time - a.time) for s in (begin, end)))
-        return spans
+        first, last = self._in_band(a, b)
+        clipped = [(max(begin, first), min(end, last)) for begin, end in shares]
+        return [
+            (a.time + begin * (b.time - a.time), a.time + end * (b.time - a.time))
+            for begin, end in clipped
+            if begin < end
+        ]
 
     def _in_band(self, a: Row, b: Row) -> tuple[float, float]:
         """From which to which share of the way the depth is in the band."""
@@ -100,37 +100,51 @@ def zones_of(place: str) -> list[Zone]:
     ]
 
 
-def walk(rows: list[Row], zones: list[Zone], max_gap_s: float = 86_400) -> list[Crossing]:
-    """Every crossing of every vehicle, also between fixes; tells each row the zones it is in.
+class Walk:
+    """Vehicles followed fix by fix; between fixes they go straight and evenly."""
 
-    Between fixes no farther apart than ``max_gap_s`` a vehicle goes straight and evenly.
-    """
-    inside: dict[str, set[str]] = {}
-    last: dict[str, Row] = {}
-    found: list[Crossing] = []
+    def __init__(self, zones: list[Zone], max_gap_s: float) -> None:
+        self.zones, self.max_gap_s = zones, max_gap_s
+        self.inside: dict[str, set[str]] = {}
+        self.last: dict[str, Row] = {}
+        self.found: list[Crossing] = []
 
-    def change(row: Row, zone: Zone, now: bool, time: float) -> None:
-        held = inside[row.vehicle]
+    def take(self, row: Row) -> None:
+        held = self.inside.setdefault(row.vehicle, set())
+        if row.longitude is not None:
+            for zone in self.zones:
+                self._pass(zone, self.last.get(row.vehicle), row)
+                if (now := zone.holds(row)) is not None:
+                    self._change(row, zone, now, row.time)
+            self.last[row.vehicle] = row
+        row.zones = frozenset(held)
+
+    def _pass(self, zone: Zone, before: Row | None, row: Row) -> None:
+        if before is None or not 0 < row.time - before.time <= self.max_gap_s:
+            return
+        for begin, end in zone.passed(before, row):
+            if begin > before.time:
+                self._change(row, zone, True, begin)
+            if end < row.time:
+                self._change(row, zone, False, end)
+
+    def _change(self, row: Row, zone: Zone, now: bool, time: float) -> None:
+        held = self.inside[row.vehicle]
         if now != (zone.id in held):
-            found.append((row.vehicle, zone.id, "entered" if now else "exited", round(time, 6)))
+            what = "entered" if now else "exited"
+            self.found.append((row.vehicle, zone.id, what, round(time, 6)))
             held.symmetric_difference_update({zone.id})
 
+
+def walk(rows: list[Row], zones: list[Zone], max_gap_s: float = 86_400) -> list[Crossing]:
+    """Every crossing of every vehicle, also between fixes no farther apart than ``max_gap_s``.
+
+    Tells each row the zones its vehicle is in.
+    """
+    walked = Walk(zones, max_gap_s)
     for row in sorted(rows, key=lambda row: row.time):
-        held = inside.setdefault(row.vehicle, set())
-        if row.longitude is not None:
-            before = last.get(row.vehicle)
-            for zone in zones:
-                if before and 0 < row.time - before.time <= max_gap_s:
-                    for begin, end in zone.passed(before, row):
-                        if begin > before.time:
-                            change(row, zone, True, begin)
-                        if end < row.time:
-                            change(row, zone, False, end)
-                if (now := zone.holds(row)) is not None:
-                    change(row, zone, now, row.time)
-            last[row.vehicle] = row
-        row.zones = frozenset(held)
-    return found
+        walked.take(row)
+    return walked.found
 
 
 def alike(told: list[Crossing], expected: list[Crossing], within_s: float = 1e-3) -> bool:
