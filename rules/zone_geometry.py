@@ -9,7 +9,8 @@ from rules.area_shapes import Faults, Polygons, area_shapes
 from rules.rings import Shapes
 from schemas.frame import Floats
 from schemas.site_frame import SiteFrame
-from schemas.zone import Zone, ZoneFileError
+from schemas.zone import Zone
+from schemas.zone_file import ZoneFileError
 
 __all__ = ["Shapes", "ZoneGeometryError", "repairs", "zone_shapes"]
 

@@ -135,6 +135,28 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(given, 
     assert not (tmp_path / "out").exists()
 
 
+def test_checking_zones_tells_what_is_wrong_and_what_was_repaired(given):
+    env, file = environment(given, given), given / "crossed.geojson"
+    ring = [[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]
+    feature = {
+        "type": "Feature",
+        "id": "x",
+        "properties": {},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    document = {"type": "FeatureCollection", "features": [feature]}
+    file.write_text(json.dumps(document))
+    done = run(command("zones", "check", str(file)), env)
+    assert done.returncode == 2
+    assert 'crossed.geojson:1: zone "x": not a valid area: Self-intersection' in done.stderr
+    feature["properties"]["repair"] = True
+    file.write_text(json.dumps(document))
+    done = run(command("zones", "check", str(file)), env)
+    assert done.returncode == 0
+    assert 'zone "x": repaired: not a valid area: Self-intersection' in done.stderr
+    assert "is 2 polygons of 8 positions now" in done.stderr
+
+
 def test_checking_zones_and_rules_alone(given):
     env = environment(given, given)
     assert run(command("zones", "check", f"{given}/zones.geojson"), env).returncode == 0

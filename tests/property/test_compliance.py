@@ -12,7 +12,7 @@ from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import ALARM_RAISED
 from schemas.topics import COMPLIANCE_VIOLATIONS, LATE_TELEMETRY
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 ZONES = b"""{"type": "FeatureCollection", "features": [

@@ -12,7 +12,7 @@ from rules.memory import Memory
 from rules.registry import Registry
 from rules.stages import Judges, run
 from schemas.event import ZONE_ENTERED, ZONE_EXITED
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 # A box, a box inside it with a depth band, a neighbour that shares an edge, one in force late, one

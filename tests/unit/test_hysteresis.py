@@ -9,7 +9,7 @@ from rules.legs import Limits
 from rules.memory import Memory
 from rules.registry import Registry
 from rules.stages import Judges, run
-from schemas.zone import ZoneFileError, load_zones
+from schemas.zone_file import ZoneFileError, load_zones
 from tests.frames import frame_of
 
 METRES = 1 / 111_319.49  # deg of longitude on the equator

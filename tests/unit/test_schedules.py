@@ -12,7 +12,7 @@ from rules.schedules import Schedules, Timetable
 from rules.tracks import FOREVER, NEVER
 from schemas.mars_time import sol_date, time_us_at_sol_date
 from schemas.schedule import Schedule
-from schemas.zone import ZoneFileError, load_zones
+from schemas.zone_file import ZoneFileError, load_zones
 
 RING = [[0, 0], [1, 0], [1, 1], [0, 0]]
 

@@ -14,7 +14,7 @@ from rules.zone_index import ZoneIndex
 from schemas.ellipsoids import ELLIPSOIDS
 from schemas.frame import BODIES
 from schemas.site_frame import REACH_M, SiteFrame
-from schemas.zone import ZoneFileError, load_zones
+from schemas.zone_file import ZoneFileError, load_zones
 from tests.outside import DATA, MISSING
 
 JEZERO = {"body": "mars", "site_longitude": 77.45088572, "site_latitude": 18.44462715}

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.geojson import Area
-from schemas.zone import Zone, ZoneFileError, load_zones
+from schemas.zone import Zone
+from schemas.zone_file import ZoneFileError, load_zones
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
 
