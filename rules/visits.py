@@ -104,6 +104,15 @@ class Stays:
     def __len__(self) -> int:
         return len(self.slot)
 
+    def take(self, places: Rows) -> "Stays":
+        """The stays at the given places."""
+        return Stays(*(getattr(self, column.name)[places] for column in fields(self)))
+
+    def plus(self, other: "Stays") -> "Stays":
+        """These stays and the other ones after them."""
+        pairs = ((getattr(self, c.name), getattr(other, c.name)) for c in fields(self))
+        return Stays(*(np.concatenate(pair) for pair in pairs))
+
     def pairs(self) -> tuple[Rows, Rows]:
         """Every (row, stay) pair: two (m,) arrays."""
         length = self.stop - self.start
