@@ -50,7 +50,7 @@ class ConnectorSettings:
     """
 
     format: str = "ndjson"
-    batch_rows: int = 10_000
+    batch_rows: int = 20_000
     epoch_rows: int = 400_000
     timeout_s: float = 5.0
     patience_s: float = 900.0
