@@ -22,7 +22,7 @@ from tests.watching import (
 
 RECORDS = 24_000
 # Slow enough for many kills: at most this many records an epoch of a twentieth of a second.
-PACE = {"epoch_s": 0.05, "epoch_rows": 150, "frame_rows": 150}
+PACE = {"epoch_s": 0.05, "epoch_rows": 150, "frame_rows": 150, "analytics": "on"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def inputs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(inputs, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
-    done = run(command("watch", "--quiet"), environment(inputs, out))
+    done = run(command("watch", "--quiet"), environment(inputs, out, analytics="on"))
     assert done.returncode == 0, done.stderr
     return out
 
@@ -101,7 +101,8 @@ def test_two_processes_tell_what_one_tells(tmp_path, kills, unused_tcp_ports):
         (inputs / f"telemetry-{part}.ndjson").write_text("\n".join(lines) + "\n")
     (inputs / "telemetry.ndjson").unlink()
     one, two = tmp_path / "one", tmp_path / "two"
-    assert run(command("watch", "--quiet"), environment(inputs, one)).returncode == 0
+    alone = run(command("watch", "--quiet"), environment(inputs, one, analytics="on"))
+    assert alone.returncode == 0, alone.stderr
     (two / "recovery").mkdir(parents=True)
     made = run(
         [sys.executable, "-m", "bytewax.recovery", f"{two}/recovery", "2"], environment(inputs, two)
@@ -109,7 +110,7 @@ def test_two_processes_tell_what_one_tells(tmp_path, kills, unused_tcp_ports):
     assert made.returncode == 0, made.stderr
     # The engine's own command line knows epochs of whole seconds only: two of them for each kill.
     pace = {"epoch_rows": RECORDS // 4 // kills, "frame_rows": 150} if kills else {}
-    env = environment(inputs, two, **pace)
+    env = environment(inputs, two, analytics="on", **pace)
     addresses = ";".join(f"127.0.0.1:{port}" for port in unused_tcp_ports)
 
     def start():
