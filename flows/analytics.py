@@ -19,7 +19,6 @@ from rules.analytics import AnalyticsState, OtherWindowingError, advance, releas
 from rules.assessment import KeyGroups
 from rules.summary import Part, summarise
 from schemas.delivery import Delivery
-from schemas.event import identity
 from schemas.frame import Frame
 from schemas.live import TELEMETRY, telemetry_delivery
 from schemas.topics import ANALYTICS_DATA
@@ -61,7 +60,7 @@ def tell_windows(step_id: str, up: Stream[Frame], settings: Settings) -> Stream[
             initial=AnalyticsState(),
             advance=_refusing(partial(advance, windowing)),
             release=_refusing(partial(release, windowing)),
-            fingerprint=identity("analytics", settings.key_groups),
+            fingerprint=settings.fingerprint(),
         ),
     )
 

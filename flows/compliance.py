@@ -6,7 +6,7 @@ from typing import Any
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.steps.assess import assess
+from flows.steps.assess import assess, judging
 from flows.steps.events import events_in
 from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
@@ -19,16 +19,16 @@ from schemas.enriched import TELEMETRY_ENRICHED, read_enriched
 def compliance(wiring: Wiring) -> Dataflow:
     """Judge the rules on frames with zones; tell what is violated and what no longer is."""
     flow = Dataflow("compliance")
-    settings, registry = wiring.settings, wiring.registry
+    settings, editions = wiring.settings, wiring.judged_by()
     enriched = events_in(flow, wiring, [TELEMETRY_ENRICHED], lambda e: read_enriched(e.data))
     frames = op.map("frames", enriched.items, lambda item: item.frame)
     violations = follow(
         "compliance",
-        assess(frames, registry, settings.limits(), settings.key_groups),
+        assess(frames, editions, settings.limits(), settings.key_groups),
         Keyed(
             initial=GroupState(),
-            advance=partial(apart.comply, registry, settings.policy()),
-            fingerprint=settings.fingerprint(registry),
+            advance=judging(editions, partial(apart.comply, settings.policy())),
+            fingerprint=settings.fingerprint(),
         ),
     )
     results = op.merge("results", violations, enriched.dead_letters)

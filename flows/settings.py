@@ -20,7 +20,6 @@ from connectors.contract import ConnectorSettings, SettingsError
 from connectors.credentials import is_credential
 from rules.group import Policy
 from rules.legs import Limits
-from rules.registry import Registry
 from rules.summary import Windowing
 from schemas.event import identity
 from schemas.frame import KINDS
@@ -70,6 +69,9 @@ class Settings(BaseSettings):
     )
     max_speed_mps: ByKind = Field(
         {}, description="speed that two fixes may imply, m/s, `KIND=SPEED ...`"
+    )
+    registry_poll_s: float = Field(
+        2, ge=0, description="seconds between two looks for changed zones and rules, 0 = none"
     )
     warning_batch_s: float = Field(
         300, gt=0, description="seconds of event time whose warnings are told together"
@@ -167,9 +169,9 @@ class Settings(BaseSettings):
             format=self.format, batch_rows=self.frame_rows, epoch_rows=self.epoch_rows
         )
 
-    def fingerprint(self, registry: Registry) -> str:
+    def fingerprint(self) -> str:
         """What state depends on: the same fingerprint reads it, another must not."""
-        return identity(registry.fingerprint, self.key_groups)
+        return identity("key groups", self.key_groups)
 
     def limits(self) -> Limits:
         """What vehicles may do between two fixes."""

@@ -21,20 +21,20 @@ from schemas.topics import (
 
 
 def geofence(
-    registry: Registry, policy: Policy, state: GroupState, seen: Assessment
+    policy: Policy, registry: Registry, state: GroupState, seen: Assessment
 ) -> tuple[GroupState, list[Delivery]]:
     """Geofencing: zone events and the enriched frame."""
-    moved, told = group.advance(registry, policy, state, seen)
+    moved, told = group.advance(policy, registry, state, seen)
     deliveries = [delivery for delivery in told if delivery.topic == GEOFENCING_EVENTS]
     enriched = enriched_event(_enriched(registry, seen))
     return moved, [*deliveries, Delivery(ENRICHED_TELEMETRY, enriched)]
 
 
 def comply(
-    registry: Registry, policy: Policy, state: GroupState, seen: Assessment
+    policy: Policy, registry: Registry, state: GroupState, seen: Assessment
 ) -> tuple[GroupState, list[Delivery]]:
     """Compliance: violations, and what late records say."""
-    moved, told = group.advance(registry, policy, state, seen)
+    moved, told = group.advance(policy, registry, state, seen)
     wanted = (COMPLIANCE_VIOLATIONS, LATE_TELEMETRY)
     return moved, [delivery for delivery in told if delivery.topic in wanted]
 

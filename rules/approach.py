@@ -120,7 +120,9 @@ def _within(
     way, zone = met.segment[met.pair], met.zone[met.pair]
     wanted = (zone < len(fences.zones)) & (fences.approach_us[zone % len(fences.zones)] == span_us)
     way, zone, begin, end = way[wanted], zone[wanted], met.begin[wanted], met.end[wanted]
-    clipped, last, _, _ = fences.clip(now.take(way), then.take(way), zone, begin, end)
+    allowed = fences.clip(now.take(way), then.take(way), zone, begin, end)
+    clipped, last, of = allowed.begin, allowed.end, allowed.of
+    way, zone, begin, end = way[of], zone[of], begin[of], end[of]
     # Nobody knows the depth: it may well be in the zone's band.
     unknown = np.isnan(clipped) | np.isnan(last)
     begin, end = np.where(unknown, begin, clipped), np.where(unknown, end, last)

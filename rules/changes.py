@@ -12,7 +12,7 @@ import numpy as np
 
 from rules.fences import IN, NEAR, OUT, Fences, Presence
 from rules.legs import Legs
-from rules.tracks import FIX_FIELDS, NEVER, Tracks
+from rules.tracks import FIX_FIELDS, FOREVER, NEVER, Tracks
 from rules.ways import AT_FIX, AT_GAP, Marks, among, joined, marks_at
 from schemas.frame import Bools, Codes, Floats, Longs, Rows, where
 
@@ -210,10 +210,11 @@ def _sorted(fences: Fences, tracks: Tracks, legs: Legs, marks: Marks) -> Changes
     for i in alone.tolist():
         before_us[i] = legs.latest_fix_us(int(row[i]), int(tracks.run[row[i]]))
     # At a fix the zone's time in force made the change where the fix before lay on its other side.
-    begun = (before_us != NEVER) & (before_us < fences.from_us[zone]) & (what == IN)
-    over = (time_us >= fences.to_us[zone]) & (what == OUT) & (before_us < fences.to_us[zone])
-    rezoned = rezoned | ((order == AT_FIX) & (begun | over))
+    begun = (before_us != NEVER) & (what == IN) & ~fences.in_force(zone, before_us)
+    closed_us = fences.closed_us(zone, before_us, time_us)
+    over = (order == AT_FIX) & (what == OUT) & (closed_us != FOREVER)
+    rezoned = rezoned | ((order == AT_FIX) & begun) | over
     # Wherever the vehicle was, the zone ended then.
-    time_us = np.where(rezoned & over, fences.to_us[zone], time_us)
+    time_us = np.where(over, closed_us, time_us)
     crossed = (order >= 0) & (order <= 1)
     return Changes(subject, row, what, time_us, place, leg, before_us, shown_us, crossed, rezoned)

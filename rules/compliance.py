@@ -12,10 +12,9 @@ import numpy as np
 from rules.alarm_events import LATER, clear_alarms, raise_alarms
 from rules.conditions import Conditions, StayVerdicts
 from rules.expressions import TRUE, UNKNOWN
-from rules.fences import FOREVER
 from rules.rulebook import NO_ZONE, RuleBook, Verdicts
 from rules.spans import Spans, spans
-from rules.tracks import Tracks
+from rules.tracks import FOREVER, Tracks
 from rules.visits import Stays
 from schemas.event import Event, identity
 from schemas.frame import Bools, Longs, Rows, where

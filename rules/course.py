@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 
 from rules.dwell import dwell_due_us, still_counted
-from rules.fences import FOREVER, IN, NEAR, OUT, UNKNOWN, Fences
+from rules.fences import IN, NEAR, OUT, UNKNOWN, Fences
 from rules.legs import Legs
-from rules.tracks import Tracks
+from rules.tracks import FOREVER, Tracks
 from rules.visits import AWAY, ENTERING, INSIDE, LEAVING, Crossing
 from rules.zone_events import dwell_event, entered_event, exited_event, visit_identity
 from schemas.event import Event

@@ -1,6 +1,6 @@
 """Dwell: when the time inside a zone passes its limit, over one visit or several."""
 
-from rules.fences import FOREVER
+from rules.tracks import FOREVER
 
 Span = tuple[int, int]
 

@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 
 from rules.halos import halos
-from rules.tracks import NEVER, Fixes
+from rules.schedules import Schedules
+from rules.tracks import FOREVER, NEVER, Fixes
 from rules.zone_geometry import zone_shapes
 from rules.zone_index import ZoneIndex
 from schemas.frame import Bools, Codes, Floats, Frame, Ints, Longs, Rows, where
+from schemas.vertical import BANDS, Band
 from schemas.zone import Zone
-
-FOREVER: Final = int(np.iinfo(np.int64).max)
 
 OUT: Final = 0
 UNKNOWN: Final = 1
@@ -21,6 +21,22 @@ NEAR: Final = 2
 IN: Final = 3
 """What a fix says of a vehicle and a zone: outside; in plan, but nobody knows its depth; outside
 but within the exit buffer; inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Parts of ways on which bands and times allow a zone; m of them, by ``of``, then in order.
+
+    ``of``: (m,) which of the ways asked about. ``begin``, ``end``: (m,) shares of the way; begin >
+    end: nothing is left, NaN: nobody knows. ``opened``, ``closed``: (m,) the zone's time in force
+    is what bounds it.
+    """
+
+    of: Rows
+    begin: Floats
+    end: Floats
+    opened: Bools
+    closed: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +101,14 @@ class Fences:
         # Zone id and version -> its place.
         self.place_of = {(z.id, z.version): i for i, z in enumerate(self.zones)}
         # (2 z,) float64 metres, NaN = no bound; both bounds belong to the zone.
-        self.bands = [
-            ("depth_m", _bounds([z.min_depth_m for z in zones], [z.max_depth_m for z in zones])),
-            (
-                "altitude_m",
-                _bounds([z.min_altitude_m for z in zones], [z.max_altitude_m for z in zones]),
-            ),
-        ]
+        self.bands = [(band.column, _bounds(band, zones)) for band in BANDS]
         # (2 z,) int64 event time: in force from (included) to (excluded).
         self.from_us = np.tile(_times((z.effective_from_us for z in zones), NEVER), 2)
         self.to_us = np.tile(_times((z.effective_to_us for z in zones), FOREVER), 2)
+        self.schedules = Schedules((*zones, *zones))
         # (2 z,) True where anything but the plan decides.
         self.limited: Bools = (self.from_us != NEVER) | (self.to_us != FOREVER)
+        self.limited |= self.schedules.scheduled
         for _, bounds in self.bands:
             if bounds is not None:
                 self.limited |= ~np.isnan(bounds[0]) | ~np.isnan(bounds[1])
@@ -128,7 +140,7 @@ class Fences:
             return code
         row, zone = row[limited], zone[limited]
         time_us = frame.time_us[row]
-        possible = (time_us >= self.from_us[zone]) & (time_us < self.to_us[zone])
+        possible = self.in_force(zone, time_us)
         certain = np.ones(len(row), np.bool_)
         for name, bounds in self.bands:
             if bounds is not None:
@@ -141,15 +153,30 @@ class Fences:
         code[limited] = np.where(possible, np.where(certain, IN, UNKNOWN), OUT)
         return code
 
+    def in_force(self, zone: Rows, time_us: Longs) -> Bools:
+        """(n,) whether each zone is in force at each time."""
+        in_force: Bools = (time_us >= self.from_us[zone]) & (time_us < self.to_us[zone])
+        return in_force & self.schedules.open_at(zone, time_us)
+
+    def closed_us(self, zone: Rows, since_us: Longs, until_us: Longs) -> Longs:
+        """(n,) when each zone first went out of force after one time and up to another.
+
+        ``FOREVER`` where it did not, or ``since_us`` is ``NEVER``.
+        """
+        since_us = np.where(since_us == NEVER, until_us, since_us)
+        to_us = self.to_us[zone]
+        over = (since_us < to_us) & (to_us <= until_us)
+        return np.minimum(
+            np.where(over, to_us, FOREVER), self.schedules.closed_us(zone, since_us, until_us)
+        )
+
     def clip(
         self, before: Fixes, after: Fixes, zone: Rows, begin: Floats, end: Floats
-    ) -> tuple[Floats, Floats, Bools, Bools]:
-        """The part of stretches that bands and times allow, both linear along the way.
+    ) -> Stretches:
+        """The parts of stretches that bands and times allow, both linear along the way.
 
         ``before``, ``after``: (k,) fixes at both ends of each way; ``zone``: (k,) places;
-        ``begin``, ``end``: (k,) the stretch in plan, as a share of the way. Returns begin, end
-        (begin > end or NaN: nothing is left, or nobody knows), and whether the zone's time in force
-        is what bounds each.
+        ``begin``, ``end``: (k,) the stretch in plan, as a share of the way.
         """
         for name, bounds in self.bands:
             if bounds is not None:
@@ -159,11 +186,16 @@ class Fences:
                 enter, leave = _within(first, last, low, high)
                 begin = np.where(banded, np.maximum(begin, enter), begin)
                 end = np.where(banded, np.minimum(end, leave), end)
-        start_us, stop_us = self.from_us[zone], self.to_us[zone]
-        span_us = np.maximum(after.time_us - before.time_us, 1)
-        enter = np.where(start_us == NEVER, -np.inf, (start_us - before.time_us) / span_us)
-        leave = np.where(stop_us == FOREVER, np.inf, (stop_us - before.time_us) / span_us)
-        return np.maximum(begin, enter), np.minimum(end, leave), enter > begin, leave < end
+        of, start_us, stop_us = self.schedules.between(zone, before.time_us, after.time_us)
+        start_us = np.maximum(start_us, self.from_us[zone[of]])
+        stop_us = np.minimum(stop_us, self.to_us[zone[of]])
+        begin, end, before_us = begin[of], end[of], before.time_us[of]
+        span_us = np.maximum(after.time_us[of] - before_us, 1)
+        enter = np.where(start_us == NEVER, -np.inf, (start_us - before_us) / span_us)
+        leave = np.where(stop_us == FOREVER, np.inf, (stop_us - before_us) / span_us)
+        return Stretches(
+            of, np.maximum(begin, enter), np.minimum(end, leave), enter > begin, leave <= end
+        )
 
 
 def _within(first: Floats, last: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
@@ -183,11 +215,15 @@ def _within(first: Floats, last: Floats, low: Floats, high: Floats) -> tuple[Flo
     return enter, leave
 
 
-def _bounds(low: list[float | None], high: list[float | None]) -> tuple[Floats, Floats] | None:
+def _bounds(band: Band, zones: Sequence[Zone]) -> tuple[Floats, Floats] | None:
     """The bounds as two columns over zones and exit buffers, None where no zone has any."""
-    if all(bound is None for bound in low + high):
+    low, high = (
+        np.array([getattr(zone, name) for zone in zones], np.float64)
+        for name in (band.least, band.most)
+    )
+    if np.isnan(low).all() and np.isnan(high).all():
         return None
-    return np.tile(np.array(low, np.float64), 2), np.tile(np.array(high, np.float64), 2)
+    return np.tile(low, 2), np.tile(high, 2)
 
 
 def _times(values: Iterable[int | None], absent: int) -> Longs:

@@ -14,7 +14,6 @@ from rules import alarms
 from rules.assessment import Assessment, assess_part
 from rules.editions import Keys, carried_over, keys_of
 from rules.expressions import ERROR
-from rules.fences import FOREVER
 from rules.history import Chunk, History
 from rules.late import late_events
 from rules.legs import Limits
@@ -23,7 +22,7 @@ from rules.registry import Registry
 from rules.revision import Judged, Revised, rejudge, revise
 from rules.sayings import Sayings
 from rules.stages import Judges, Outcome, run
-from rules.tracks import NEVER, runs_of
+from rules.tracks import FOREVER, NEVER, runs_of
 from schemas.delivery import Delivery
 from schemas.event import Event, identity
 from schemas.frame import Frame, Longs, Rows, where
@@ -96,7 +95,7 @@ class _Late:
 
 
 def advance(
-    registry: Registry, policy: Policy, state: GroupState, seen: Assessment
+    policy: Policy, registry: Registry, state: GroupState, seen: Assessment
 ) -> tuple[GroupState, list[Delivery]]:
     """Take in one assessed frame: the state after it and what there is to tell, in order."""
     state, zone_events, alarm_events = _under(registry, policy, state, seen.key)

@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from rules.geodesy import destination, inverse
-from rules.zone_geometry import Shapes, area_of_rings
+from rules.rings import Shapes, area_of_rings
 from schemas.frame import BODIES, Floats, Rows
 from schemas.zone import Zone
 

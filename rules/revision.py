@@ -13,12 +13,11 @@ import numpy as np
 
 from rules.assessment import Assessment, assess_part
 from rules.compliance import condition_key
-from rules.fences import FOREVER
 from rules.history import History
 from rules.memory import Memory
 from rules.sayings import Name, Sayings
 from rules.stages import Judges, Outcome, run
-from rules.tracks import Roster
+from rules.tracks import FOREVER, Roster
 from rules.zone_events import visit_identity
 from schemas.event import ZONE_ENTERED, ZONE_EXITED, Event
 from schemas.frame import Frame, Rows, concat, where

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from rules.expressions import Columns, ZoneTable
-from rules.fences import FOREVER, Fences
+from rules.fences import Fences
 from rules.rulesets import CompiledRule
-from rules.tracks import NEVER
+from rules.tracks import FOREVER, NEVER
 from schemas.frame import BODIES, KINDS, Bools, Codes, Frame, Rows
 
 NO_ZONE: Final = -1

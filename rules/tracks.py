@@ -11,6 +11,7 @@ import numpy as np
 from schemas.frame import Floats, Frame, Ints, Longs, Rows, where
 
 NEVER: Final = int(np.iinfo(np.int64).min)
+FOREVER: Final = int(np.iinfo(np.int64).max)
 
 FIX_FIELDS: Final = (
     "longitude",

@@ -92,27 +92,31 @@ def between_fixes(fences: Fences, legs: Legs, presence: Presence) -> Marks:
     zones = len(fences.zones)
     near = legs.gap_us[leg] <= fences.max_gap_us[zone % max(zones, 1)]
     leg, zone, begin, end = leg[near], zone[near], begin[near], end[near]
-    begin, end, opened, closed = fences.clip(
-        legs.before.take(leg), legs.after.take(leg), zone, begin, end
-    )
+    allowed = fences.clip(legs.before.take(leg), legs.after.take(leg), zone, begin, end)
+    leg, zone, begin, end = leg[allowed.of], zone[allowed.of], allowed.begin, allowed.end
     # What lasts less than a microsecond between two fixes is a touch.
     with np.errstate(invalid="ignore"):
         inner = (begin > 0) & (end < 1)
         some = np.where(inner, (end - begin) * legs.gap_us[leg] >= 1, begin < end)
     subject = legs.run[leg] * zones + zone % max(zones, 1)
-    come_in = where(some & (begin > 0))
-    left = where(some & (end < 1) & (fences.way_out[zone % max(zones, 1)] == zone))
+    # A zone that comes into force at the very fix holds it; one that goes out of force does not.
+    come_in = where((some & (begin > 0)) | (allowed.opened & (begin == 1) & (end == 1)))
+    left = where(
+        some & ((end < 1) | allowed.closed) & (fences.way_out[zone % max(zones, 1)] == zone)
+    )
     what = np.where(zone[come_in] < zones, IN, NEAR).astype(np.int8)
     marks = joined(
         [
-            marks_at(legs, subject[come_in], leg[come_in], what, begin[come_in], opened[come_in]),
+            marks_at(
+                legs, subject[come_in], leg[come_in], what, begin[come_in], allowed.opened[come_in]
+            ),
             marks_at(
                 legs,
                 subject[left],
                 leg[left],
                 np.full(len(left), OUT, np.int8),
                 end[left],
-                closed[left],
+                allowed.closed[left],
             ),
         ]
     )

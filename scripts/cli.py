@@ -186,10 +186,13 @@ def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
 @zones_app.command("check")
 @_exits
 def check_zones(file: Annotated[Path, typer.Argument(help="GeoJSON file of zones.")]) -> None:
-    """Check a zone file; every mistake is listed with its line."""
+    """Check a zone file; every mistake and every repair is listed with its line."""
     from flows.steps.registry import load_zone_file  # noqa: PLC0415
+    from rules.zone_geometry import repairs  # noqa: PLC0415
 
     zones = load_zone_file(f"file:{file}")
+    for line in repairs(zones, str(file)):
+        err.print(line)
     err.print(f"{file}: {len(zones)} zones, no mistakes")
 
 

@@ -11,8 +11,6 @@ from bytewax.operators import KeyedStream
 from connectors.contract import LiveSink, Sink
 from rules.assessment import Assessment
 from rules.group import GroupState
-from rules.memory import Memory
-from rules.registry import Registry
 from rules.tracks import runs_of
 from schemas.delivery import Delivery
 from schemas.frame import Frame, where
@@ -42,7 +40,7 @@ def tell_telemetry(by_group: KeyedStream[Assessment]) -> Stream[Delivery]:
     )
 
 
-def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
+def telling(advance: Advance, wanted: Set[str]) -> Advance:
     """``advance`` that also tells the states and counts after each frame, as far as wanted."""
     if not wanted & {VEHICLE_STATES, PIPELINE}:
         return advance
@@ -51,9 +49,7 @@ def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
         moved, told = advance(state, seen)
         told = told.copy()
         if VEHICLE_STATES in wanted:
-            told.append(
-                states_delivery(seen.key, vehicle_states(registry, moved.memory, seen.frame))
-            )
+            told.append(states_delivery(seen.key, vehicle_states(moved, seen.frame)))
         if PIPELINE in wanted:
             at_us = moved.pending.high_water_us
             told.append(pipeline_delivery(seen.key, at_us, dict(moved.tallies)))
@@ -62,11 +58,12 @@ def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
     return advance_and_tell
 
 
-def vehicle_states(registry: Registry, memory: Memory, frame: Frame) -> VehicleStates:
+def vehicle_states(state: GroupState, frame: Frame) -> VehicleStates:
     """The states after ``frame`` (rows by vehicle, then time) of the vehicles it moved on.
 
-    ``memory`` knows the frame already. A vehicle whose rows all came late is left out.
+    ``state`` knows the frame already. A vehicle whose rows all came late is left out.
     """
+    memory, registry = state.memory, state.registry
     newest = frame.take(runs_of(frame)[1:] - 1)
     ids = tuple(map(frame.vehicle_ids.__getitem__, newest.vehicle.tolist()))
     slot = memory.roster.find(ids)
@@ -78,7 +75,7 @@ def vehicle_states(registry: Registry, memory: Memory, frame: Frame) -> VehicleS
     visits = memory.visits.entered()
     row = row_of[visits.slot]
     here = where(row >= 0)
-    zones = registry.fences.zones
+    zones = () if registry is None else registry.fences.zones
     return VehicleStates(
         newest,
         row[here].tolist(),

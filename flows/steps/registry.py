@@ -10,7 +10,8 @@ from rules.rulesets import CompiledRule, load_rules
 from rules.zone_geometry import ZoneGeometryError, zone_shapes
 from schemas.effective import Versioned, overlaps, timeline
 from schemas.rule import RuleFileError
-from schemas.zone import Zone, ZoneFileError, load_zones
+from schemas.zone import Zone
+from schemas.zone_file import ZoneFileError, load_zones
 
 
 class RegistryError(SettingsError):

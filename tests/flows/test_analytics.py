@@ -120,6 +120,8 @@ def test_state_goes_on_with_the_lengths_it_was_made_with_only(inputs, tmp_path):
         recovery=tmp_path / "recovery",
     )
     assert run(WATCH, env).returncode == 0
+    done = run(WATCH, env | {"FARWATCH_ANALYTICS": "off"})
+    assert (done.returncode, "made with other analytics;" in done.stderr) == (2, True)
     done = run(WATCH, env | {"FARWATCH_WINDOW_S": "30"})
     assert done.returncode == 2
     assert done.stderr == (

@@ -12,7 +12,7 @@ from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import ALARM_RAISED
 from schemas.topics import COMPLIANCE_VIOLATIONS, LATE_TELEMETRY
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 ZONES = b"""{"type": "FeatureCollection", "features": [
@@ -83,7 +83,7 @@ def run(records, cuts, groups=2):
         if a < b:
             for seen in assessor.assess(frame_of(records[a:b])):
                 state = states.get(seen.key, group.GroupState())
-                states[seen.key], out = group.advance(REGISTRY, group.Policy(), state, seen)
+                states[seen.key], out = group.advance(group.Policy(), REGISTRY, state, seen)
                 told += [d.event for d in out if d.topic == COMPLIANCE_VIOLATIONS]
     return told
 
@@ -147,7 +147,7 @@ def test_without_lateness_every_record_is_judged_in_order_or_told_as_late(record
     for cut in range(0, len(records), size):
         for seen in assessor.assess(frame_of(records[cut : cut + size])):
             state = states.get(seen.key, group.GroupState())
-            states[seen.key], out = group.advance(REGISTRY, NOT_LATE, state, seen)
+            states[seen.key], out = group.advance(NOT_LATE, REGISTRY, state, seen)
             told += [d.event for d in out if d.topic == LATE_TELEMETRY]
     assert len(told) == late == sum(state.tallies["late"] for state in states.values())
     assert sum(state.tallies["records"] for state in states.values()) == len(records)

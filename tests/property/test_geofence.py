@@ -12,11 +12,11 @@ from rules.memory import Memory
 from rules.registry import Registry
 from rules.stages import Judges, run
 from schemas.event import ZONE_ENTERED, ZONE_EXITED
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 # A box, a box inside it with a depth band, a neighbour that shares an edge, one in force late, one
-# in force for a while.
+# in force for a while, one that opens by the clock.
 ZONES = b"""{"type": "FeatureCollection", "features": [
 {"type": "Feature", "id": "box", "properties": {}, "geometry":
  {"type": "Polygon", "coordinates": [[[0,0],[4,0],[4,4],[0,4],[0,0]]]}},
@@ -28,17 +28,21 @@ ZONES = b"""{"type": "FeatureCollection", "features": [
  "geometry": {"type": "Polygon", "coordinates": [[[0,0],[6,0],[6,4],[0,4],[0,0]]]}},
 {"type": "Feature", "id": "while", "properties": {"effective_from": "1970-01-01T00:00:05Z",
  "effective_to": "1970-01-01T00:00:12.5Z"},
+ "geometry": {"type": "Polygon", "coordinates": [[[0,0],[6,0],[6,4],[0,4],[0,0]]]}},
+{"type": "Feature", "id": "hours", "properties": {"max_depth_m": 200, "schedule":
+  {"windows": ["01:00:03-01:00:06", "01:00:07-01:00:08", "01:00:20-02:30"], "time_zone": "+01:00"}},
  "geometry": {"type": "Polygon", "coordinates": [[[0,0],[6,0],[6,4],[0,4],[0,0]]]}}]}"""
 REGISTRY = Registry.of(load_zones(ZONES, "zones"), ())
 INF = float("inf")
-# (west, east), (south, north), (shallowest, deepest), (from, to): all of them hold their bounds but
-# the end in time.
+# (west, east), (south, north), (shallowest, deepest), (from, to), ...: they hold their bounds but
+# the ends in time.
 BOXES = {
     "box": ((0, 4), (0, 4), None, (-INF, INF)),
     "deep": ((1, 3), (1, 3), (100, 200), (-INF, INF)),
     "next": ((4, 6), (0, 4), None, (-INF, INF)),
     "late": ((0, 6), (0, 4), None, (20, INF)),
     "while": ((0, 6), (0, 4), None, (5, 12.5)),
+    "hours": ((0, 6), (0, 4), (-INF, 200), (3, 6), (7, 8), (20, 5400)),
 }
 
 coordinate = st.sampled_from([-1.0, -0.3, 0.5, 1.2, 2.0, 3.5, 4.1, 5.0, 6.7])
@@ -71,21 +75,30 @@ def numbers(r):
 
 def says(zone, r):
     """Whether a fix is in a zone: True, False, None = nobody knows."""
-    *sides, (start, stop) = BOXES[zone]
+    *sides, band = BOXES[zone][:3]
     *place, depth, time = numbers(r)
-    if not start <= time < stop:
+    if not is_open(zone, time):
         return False
-    if not all(low <= x <= high for (low, high), x in zip(sides, place, strict=False)):
+    if not all(low <= x <= high for (low, high), x in zip(sides, place, strict=True)):
         return False
-    if sides[2] is None:
+    if band is None:
         return True
-    return None if depth is None else sides[2][0] <= depth <= sides[2][1]
+    return None if depth is None else band[0] <= depth <= band[1]
+
+
+def is_open(zone, time):
+    return any(start <= time < stop for start, stop in BOXES[zone][3:])
 
 
 def inside(zone, a, b):
-    """The share of the straight way from fix a to fix b inside a zone, more than a touch."""
+    """The shares of the straight way from fix a to fix b inside a zone, more than a touch."""
+    ways = (inside_box((*BOXES[zone][:3], window), a, b) for window in BOXES[zone][3:])
+    return [way for way in ways if way]
+
+
+def inside_box(box, a, b):
     begin, end = 0.0, 1.0
-    for bounds, first, last in zip(BOXES[zone], numbers(a), numbers(b), strict=True):
+    for bounds, first, last in zip(box, numbers(a), numbers(b), strict=True):
         if bounds is None:
             continue
         if first is None or last is None:
@@ -118,8 +131,8 @@ class Track:
             self.take_without_position(r)
             return
         for zone in BOXES:
-            way = self.fix and inside(zone, self.fix, r)
-            if way and self.fix["time_s"] < r["time_s"]:
+            past = self.fix if self.fix and self.fix["time_s"] < r["time_s"] else None
+            for way in inside(zone, past, r) if past else []:
                 span = r["time_s"] - self.fix["time_s"]
                 begin, end = (self.fix["time_s"] + share * span for share in way)
                 if way[0] > 0:
@@ -127,16 +140,21 @@ class Track:
                 if way[1] < 1:
                     self.change(zone, False, end)
             if (certain := says(zone, r)) is not None:
-                self.change(zone, certain, r["time_s"])
+                self.change(zone, certain, r["time_s"] if certain else self.over(zone, r))
         self.fix = r
+
+    def over(self, zone, r):
+        """When the zone closed since the fix before (or the entry), at the latest now."""
+        known = max(self.fix["time_s"], self.present.get(zone, 0)) if self.fix else INF
+        return min([r["time_s"], *(stop for _, stop in BOXES[zone][3:] if stop > known)])
 
     def take_without_position(self, r):
         # Nobody knows where it is, but its time or depth may say where it is not.
         for zone in list(self.present):
-            band, (start, stop) = BOXES[zone][2:]
+            band = BOXES[zone][2]
             out = "depth_m" in r and band and not band[0] <= r["depth_m"] <= band[1]
-            if out or not start <= r["time_s"] < stop:
-                self.change(zone, False, min(r["time_s"], stop))
+            if out or not is_open(zone, r["time_s"]):
+                self.change(zone, False, self.over(zone, r))
 
 
 def by_hand(records):

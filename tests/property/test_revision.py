@@ -14,7 +14,7 @@ from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import payload
 from schemas.topics import COMPLIANCE_VIOLATIONS, GEOFENCING_EVENTS, LATE_TELEMETRY
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 ZONES = b"""{"type": "FeatureCollection", "features": [
@@ -72,7 +72,7 @@ def watched(records, at, *, pickled=False):
             state = states.get(seen.key, group.GroupState())
             if pickled:
                 state = pickle.loads(pickle.dumps(state))
-            states[seen.key], deliveries = group.advance(REGISTRY, POLICY, state, seen)
+            states[seen.key], deliveries = group.advance(POLICY, REGISTRY, state, seen)
             told += deliveries
     return states, told
 
@@ -170,7 +170,7 @@ def watched_while_changing(records, at, change_at, *, pickled):
             state = states.get(seen.key, group.GroupState())
             if pickled and a != change_at:
                 state = pickle.loads(pickle.dumps(state))
-            states[seen.key], deliveries = group.advance(registry, POLICY, state, seen)
+            states[seen.key], deliveries = group.advance(POLICY, registry, state, seen)
             told += deliveries
     return states, told
 
@@ -185,7 +185,7 @@ def test_zones_that_change_while_running_give_what_a_replay_by_their_times_gives
     assessor = Assessor(NEW, Limits(), KeyGroups(1))
     state = group.GroupState()
     for seen in assessor.assess(frame_of(in_order)):
-        state, straight = group.advance(NEW, POLICY, state, seen)
+        state, straight = group.advance(POLICY, NEW, state, seen)
     # Known before it takes effect, or somewhat later than that.
     change_at = sum(r["time_s"] < CHANGE_S - early_s for r in arrival)
     if pickled:

@@ -10,7 +10,7 @@ from rules.memory import Memory
 from rules.registry import Registry
 from rules.stages import Judges, run
 from schemas.event import ZONE_APPROACHING
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 

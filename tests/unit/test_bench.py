@@ -17,7 +17,7 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from scripts.benchmark import main, per_message
 from scripts.benchmark.answers import difference, read_answers, zone_difference
 from scripts.benchmark.areas import draw_rules, draw_zones, memberships, region_side_m, shares

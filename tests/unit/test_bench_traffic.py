@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from scripts.benchmark.areas import FENCED, memberships
 from scripts.benchmark.fleet import DEG_PER_M, FIRST_TIME_MS, arrival_order
 from scripts.benchmark.generate import Size, make_inputs

@@ -29,6 +29,9 @@ CASES = {
     "on the Moon": (box(-1, -1, 1, 1), 500.0, "moon"),
     "with a hole": (None, 400.0, "earth"),
     "beside the pole": (box(0, 89.0, 90, 89.9), 20_000.0, "earth"),
+    "a buffer wider than the zone": (box(10, 40, 10.5, 40.5), 300_000.0, "earth"),
+    "as wide as buffers may be": (box(170, -50, 174, -46), 1_000_000.0, "earth"),
+    "wide enough to hold a pole": (box(30, 84, 60, 85), 1_000_000.0, "earth"),
     "around the pole": ([[-150, 80], [-30, 80], [90, 80], [-150, 80]], 10_000.0, "earth"),
 }
 

@@ -9,7 +9,7 @@ from rules.legs import Limits
 from rules.memory import Memory
 from rules.registry import Registry
 from rules.stages import Judges, run
-from schemas.zone import ZoneFileError, load_zones
+from schemas.zone_file import ZoneFileError, load_zones
 from tests.frames import frame_of
 
 METRES = 1 / 111_319.49  # deg of longitude on the equator
@@ -205,6 +205,54 @@ def test_unknown_depth_neither_enters_nor_leaves_and_0_is_a_bound():
     ]
     dive = track((0, 100, {"depth_m": -1.0}), (10, 100, {"depth_m": 19.0}))
     assert told(surface, dive) == [(ENTERED, 0.5, "inferred"), (EXITED, 5.5, "inferred")]
+
+
+def test_heights_above_the_bottom_are_a_band_of_their_own():
+    zone = registry(min_height_m=2, max_height_m=10, vertical="bottom")
+    climb = track(
+        (0, 100, {"height_above_bottom_m": 0.0}), (10, 100, {"height_above_bottom_m": 20.0})
+    )
+    assert told(zone, climb) == [(ENTERED, 1, "inferred"), (EXITED, 5, "inferred")]
+    assert told(zone, track((0, 100), (10, 100), depth_m=5.0)) == []
+
+
+@pytest.mark.parametrize("west", [0.0, 180.0 - 50 * METRES])
+def test_a_band_holds_in_the_buffer_too(west):
+    zone = registry(west, max_depth_m=10, exit_buffer_m=100)
+    dive = track(
+        (0, 100, {"depth_m": 0.0}),
+        (10, -50, {"depth_m": 0.0}),
+        (20, -60, {"depth_m": 20.0}),
+        (30, -50, {"depth_m": 0.0}),
+        west=west,
+    )
+    assert told(zone, dive) == [(ENTERED, 0, "observed"), (EXITED, 15, "inferred")]
+
+
+def test_a_zone_on_a_schedule_opens_and_closes_around_who_is_in_it():
+    hours = {"windows": ["00:00:05-00:00:15", "00:00:20-00:00:30", "00:01:00-00:02:00"]}
+    zone = registry(schedule=hours, exit_buffer_m=100)
+    changed = "zone_changed"
+    visits = [
+        (ENTERED, 5, changed),
+        (EXITED, 15, changed),
+        (ENTERED, 20, changed),
+        (EXITED, 30, changed),
+    ]
+    # Fixes within the windows, and none at all.
+    assert told(zone, track(*((time, 100) for time in (0, 7, 14, 15, 17, 20, 22, 35)))) == visits
+    assert told(zone, track((0, 100), (40, 100))) == visits
+    # In the buffer when it closes, outside when it opens again.
+    assert told(zone, track((0, 100), (10, 100), (14, -50), (16, -50), (25, -50))) == visits[:2]
+    # Open at midnight of a clock far from UTC, every day but some.
+    night = {"windows": ["23:59:50-00:00:10"], "time_zone": "Asia/Kolkata", "weekdays": ["thu"]}
+    begin = 18.5 * 3600 - 10
+    still = [(begin + time, 100) for time in (-100, 5, 15, 100)]
+    assert told(registry(schedule=night), track(*still)) == [
+        (ENTERED, begin, changed),
+        (EXITED, begin + 20, changed),
+    ]
+    assert told(registry(schedule=night | {"weekdays": ["fri"]}), track(*still)) == []
 
 
 def test_the_uncertainty_is_what_the_accuracy_leaves_open_at_the_speed_made():

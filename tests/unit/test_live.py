@@ -76,7 +76,7 @@ def by_vehicle(states):
 
 @pytest.mark.parametrize("rows", [1, 30, 700])
 def test_states_follow_the_records_in_order_and_the_zone_events(registry, rows):
-    advance = telling(partial(group.advance, registry, group.Policy()), registry, LIVE_TOPICS)
+    advance = telling(partial(group.advance, group.Policy(), registry), LIVE_TOPICS)
     kept, fleet = {}, Fleet()
     assessor = Assessor(registry, Limits(), KeyGroups(3))
     for frame in frames(late_telemetry()[: 40 * rows], rows):
@@ -89,7 +89,7 @@ def test_states_follow_the_records_in_order_and_the_zone_events(registry, rows):
 
 def test_counts_are_told_with_the_newest_time_of_the_group(registry):
     policy = group.Policy(lateness_us=0)
-    advance = telling(partial(group.advance, registry, policy), registry, {PIPELINE})
+    advance = telling(partial(group.advance, policy, registry), {PIPELINE})
     states, last = {}, {}
     assessor = Assessor(registry, Limits(), KeyGroups(2))
     for frame in frames(late_telemetry(), 200):
@@ -107,5 +107,5 @@ def test_counts_are_told_with_the_newest_time_of_the_group(registry):
 
 
 def test_what_nobody_wants_costs_nothing(registry):
-    advance = partial(group.advance, registry, group.Policy())
-    assert telling(advance, registry, frozenset()) is advance
+    advance = partial(group.advance, group.Policy(), registry)
+    assert telling(advance, frozenset()) is advance
