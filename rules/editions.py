@@ -32,8 +32,8 @@ class Keys:
 def keys_of(registry: Registry, memory: Memory) -> Keys:
     """The keys of the places that a memory of this registry refers to."""
     zones, rules = registry.fences.zones, registry.book.rules
-    places = (memory.visits.zone, memory.approaches.zone, memory.conditions.zone)
-    used = np.unique(np.concatenate(places))
+    remembered = (memory.visits, memory.approaches, memory.outings, memory.conditions)
+    used = np.unique(np.concatenate([part.zone for part in remembered]))
     return Keys(
         {z: (zones[z].id, zones[z].version) for z in used.tolist() if z != NO_ZONE},
         {
@@ -62,6 +62,7 @@ def carried_over(memory: Memory, keys: Keys, registry: Registry) -> Memory:
         roster=replace(roster, fixes=replace(roster.fixes, cell=cell)),
         visits=replace(visits, zone=_moved(visits.zone, zones)),
         approaches=replace(approaches, zone=_moved(approaches.zone, zones)),
+        outings=replace(memory.outings, zone=_moved(memory.outings.zone, zones)),
         conditions=replace(conditions, rule=_moved(conditions.rule, rules), zone=condition_zone),
     )
 

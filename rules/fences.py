@@ -22,6 +22,9 @@ IN: Final = 3
 """What a fix says of a vehicle and a zone: outside; in plan, but nobody knows its depth; outside
 but within the exit buffer; inside."""
 
+KEEP_IN: Final = "keep_in"
+"""The kind of zones that vehicles are to stay in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretches:
@@ -119,6 +122,7 @@ class Fences:
         self.dwell_window_us = _spans((z.dwell_window_s for z in zones), 0)
         self.approach_us = _spans((z.approach_s for z in zones), 0)
         self.max_gap_us = _spans((z.max_gap_s for z in zones), FOREVER)
+        self.keep_in = np.array([zone.kind == KEEP_IN for zone in zones], np.bool_)
         # (z,) the place whose edge a vehicle must cross to leave: the exit buffer where one is.
         self.way_out = np.arange(len(zones)) + len(zones) * buffered
 

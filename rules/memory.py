@@ -6,6 +6,7 @@ import numpy as np
 
 from rules.approach import Approaches
 from rules.conditions import Conditions
+from rules.outings import Outings
 from rules.tracks import Roster
 from rules.visits import Visits
 from schemas.frame import Bools, Rows, where
@@ -21,6 +22,7 @@ class Memory:
     roster: Roster = field(default_factory=Roster)
     visits: Visits = field(default_factory=Visits)
     approaches: Approaches = field(default_factory=Approaches)
+    outings: Outings = field(default_factory=Outings)
     conditions: Conditions = field(default_factory=Conditions)
 
     def only(self, slots: Rows) -> "Memory":
@@ -38,6 +40,7 @@ class Memory:
             self.roster.put(slots, other.roster),
             kept.visits.plus(given.visits),
             kept.approaches.plus(given.approaches),
+            kept.outings.plus(given.outings),
             kept.conditions.plus(given.conditions),
         )
 
@@ -54,6 +57,7 @@ class Memory:
             self,
             visits=self.visits.take(where(chosen[self.visits.slot])),
             approaches=self.approaches.take(where(chosen[self.approaches.slot])),
+            outings=self.outings.take(where(chosen[self.outings.slot])),
             conditions=self.conditions.take(where(chosen[self.conditions.slot])),
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rules import approach, compliance, geofence
+from rules import outings as outing
 from rules.approach import headings
 from rules.assessment import Assessment
 from rules.compliance import Held, Seen
@@ -67,9 +68,10 @@ def run(judges: Judges, memory: Memory, seen: Assessment) -> Outcome:
         held_pairs = presence.held()
         judged = Judged(presence.row[held_pairs], presence.zone[held_pairs], seen.on_presence)
     on_records = seen.on_records.take(intake.kept) if late else seen.on_records
+    outings, stays = outing.follow(fences, memory.outings, tracks, ways, (presence, stays))
     on_stays = judge_stays(book, tracks, stays, judged)
     conditions, held, alarm_events = compliance.follow(
         book, judges.names, memory.conditions, Seen(tracks, on_records, stays, on_stays)
     )
-    moved = Memory(roster.moved_on(tracks, presence.cell), visits, approaches, conditions)
+    moved = Memory(roster.moved_on(tracks, presence.cell), visits, approaches, outings, conditions)
     return Outcome(moved, intake, zone_events, alarm_events, held)

@@ -71,6 +71,10 @@ class Visits:
         """Those that have been told as entered and not as exited."""
         return self.take(where((self.phase == INSIDE) | (self.phase == LEAVING)))
 
+    def unknown(self) -> "Visits":
+        """Those of whom nobody knows now whether the vehicle is in the zone."""
+        return self.take(where(self.lost & (self.phase != AWAY)))
+
 
 def visits_of(rows: list[tuple[Any, ...]]) -> Visits:
     """Visits from rows in the order of the columns."""
@@ -103,6 +107,15 @@ class Stays:
 
     def __len__(self) -> int:
         return len(self.slot)
+
+    def take(self, places: Rows) -> "Stays":
+        """The stays at the given places."""
+        return Stays(*(getattr(self, column.name)[places] for column in fields(self)))
+
+    def plus(self, other: "Stays") -> "Stays":
+        """These stays and the other ones after them."""
+        pairs = ((getattr(self, c.name), getattr(other, c.name)) for c in fields(self))
+        return Stays(*(np.concatenate(pair) for pair in pairs))
 
     def pairs(self) -> tuple[Rows, Rows]:
         """Every (row, stay) pair: two (m,) arrays."""

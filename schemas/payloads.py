@@ -133,7 +133,7 @@ class AlarmRaised(Payload):
 class AlarmCleared(AlarmRaised):
     """A rule no longer holds."""
 
-    reason: Literal["condition_false", "zone_exited"]
+    reason: Literal["condition_false", "zone_exited", "zone_entered", "zone_changed"]
     duration_s: float
 
 
