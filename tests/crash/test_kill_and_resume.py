@@ -1,16 +1,12 @@
 """kill -9 at random moments, resume, and the results are those of a run without kills."""
 
 import random
-import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import pytest
 
+from tests.kills import kill_until_done, popen
 from tests.watching import (
-    ROOT,
     command,
     environment,
     rows,
@@ -38,39 +34,6 @@ def undisturbed(inputs, tmp_path_factory):
     done = run(command("watch", "--quiet"), environment(inputs, out, analytics="on"))
     assert done.returncode == 0, done.stderr
     return out
-
-
-def size(out: Path) -> int:
-    return sum(path.stat().st_size for path in (out / "topics").glob("*.ndjson"))
-
-
-def kill_until_done(processes, out: Path, rng: random.Random, at_least: int, longest_s: float):
-    """Start, kill at a random moment after the first new result, until a run ends by itself."""
-    kills = 0
-    while True:
-        running = processes()
-        before, deadline = size(out), time.monotonic() + 60
-        while (
-            size(out) == before
-            and all(p.poll() is None for p in running)
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.005)  # noqa: TID251 (a test that waits for another process)
-        moment = time.monotonic() + rng.uniform(0, longest_s if kills < at_least else 600)
-        while time.monotonic() < moment and any(p.poll() is None for p in running):
-            time.sleep(0.005)  # noqa: TID251 (the same)
-        if all(p.poll() == 0 for p in running):
-            return kills
-        for process in running:
-            process.send_signal(signal.SIGKILL)
-        # One of two may have died of the other's death before it was killed.
-        assert {p.wait() for p in running} & {-signal.SIGKILL}, (out / "log").read_text()
-        kills += 1
-
-
-def popen(words: list[str], env: dict[str, str], out: Path) -> subprocess.Popen:
-    with (out / "log").open("a") as log:
-        return subprocess.Popen(words, env=env, cwd=ROOT, stderr=log)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,21 @@
 """Analytics on files: alone and in the watch, however it is run, it ends with the same windows."""
 
 import json
-import random
 import sys
 from collections import Counter
 from datetime import datetime
 
 import pytest
 
-from tests.watching import command, environment, read_topics, run, telemetry, write_inputs
+from tests.watching import (
+    command,
+    environment,
+    read_topics,
+    run,
+    telemetry,
+    with_late_records,
+    write_inputs,
+)
 
 ALONE = [sys.executable, "-m", "bytewax.run", "flows.analytics:flow"]
 WATCH = command("watch", "--quiet")
@@ -19,11 +26,7 @@ VEHICLES = 20
 @pytest.fixture(scope="module")
 def lines():
     """Records in order but for some that come late, of which a few come too late."""
-    lines, rng = telemetry(RECORDS, VEHICLES), random.Random(5)
-    for place in range(100, 3_000, 50):
-        behind = VEHICLES * rng.choice([1, 5, 11, 40])
-        lines[place], lines[place + behind] = lines[place + behind], lines[place]
-    return lines
+    return with_late_records(telemetry(RECORDS, VEHICLES), VEHICLES)
 
 
 @pytest.fixture(scope="module")
