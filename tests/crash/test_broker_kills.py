@@ -1,0 +1,149 @@
+"""kill -9 of flow, broker and databases in turn: every far side shows what it shows without."""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.far_sides import (
+    DATABASES,
+    NEW_TOPICS,
+    Events,
+    Shown,
+    Topics,
+    new_stores,
+    told_on,
+    without_origin,
+)
+from tests.kills import FLOW, Kills, Lives, in_turn
+from tests.services import service_control
+from tests.watching import command, environment, run, telemetry, told, write_inputs
+
+# Slow enough for many kills: at most this many records of a process an epoch.
+EPOCH_ROWS = 20
+PACE = {"epoch_rows": EPOCH_ROWS, "frame_rows": EPOCH_ROWS}
+SHARE = 100
+"""Records that are published with each kill, while the flow runs, and when it has read them."""
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run without kills over a file: its inputs, what it left, what it told."""
+
+    inputs: Path
+    lines: list[str]
+    shown: Shown
+    events: Events
+
+
+@pytest.fixture(scope="module")
+def urls(postgresql_url, redis_url, influxdb_url):
+    return {"postgresql": postgresql_url, "redis": redis_url, "influxdb": influxdb_url}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(urls, tmp_path_factory):
+    """Of so many records; made once."""
+    made: dict[int, Undisturbed] = {}
+
+    def of(records: int) -> Undisturbed:
+        if records not in made:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            lines = telemetry(records)
+            write_inputs(folder, lines)
+            with new_stores(urls, number=6) as stores:
+                results = f"{stores.results} dir:{folder}/topics"
+                done = run(
+                    command("watch", "--quiet"), environment(folder, folder, results=results)
+                )
+                assert done.returncode == 0, done.stderr
+                made[records] = Undisturbed(folder, lines, stores.shown(), told(folder))
+        return made[records]
+
+    return of
+
+
+@pytest.fixture
+def stores(urls):
+    with new_stores(urls, number=7) as stores:
+        yield stores
+
+
+@pytest.fixture
+def topics(request, broker, processes):
+    with NEW_TOPICS[broker](request.getfixturevalue(f"{broker}_url"), processes) as topics:
+        yield topics
+
+
+class Publishing:
+    """The stream, published share by share in a thread of its own, whatever is away meanwhile."""
+
+    def __init__(self, topics: Topics, lines: list[str]) -> None:
+        self._topics = topics
+        self._shares = [lines[n : n + SHARE] for n in range(0, len(lines), SHARE)]
+        self._thread = ThreadPoolExecutor(1)
+        self._published: list[Future[None]] = []
+
+    def share(self) -> bool:
+        """Begin to publish the next share, if any is left."""
+        if not self._shares:
+            return False
+        share = self._shares.pop(0)
+        self._published.append(self._thread.submit(self._topics.publish, share))
+        return True
+
+    def rest(self) -> None:
+        """Publish what is left; returns when the broker has all of it."""
+        while self.share():
+            pass
+        for share in self._published:
+            share.result(timeout=180)
+        self._thread.shutdown()
+
+
+@pytest.mark.parametrize("broker", ["rabbitmq", "kafka"])
+@pytest.mark.parametrize(
+    ("processes", "kills", "every"),
+    [
+        pytest.param(1, 4, 2, id="1-process-4-kills"),
+        pytest.param(2, 2, 2, id="2-processes-2-kills"),
+        pytest.param(1, 100, 5, id="1-process-100-kills", marks=pytest.mark.slow),
+        pytest.param(2, 100, 5, id="2-processes-100-kills", marks=pytest.mark.slow),
+    ],
+)
+def test_after_kills_every_far_side_shows_what_it_shows_without(
+    broker, processes, kills, every, topics, stores, undisturbed, tmp_path, unused_tcp_ports
+):
+    expected = undisturbed(2 * SHARE * kills)
+    publishing = Publishing(topics, expected.lines)
+    publishing.share()
+    results = f"{stores.results} {topics.results} dir:{tmp_path}/topics"
+    env = environment(expected.inputs, tmp_path, telemetry=topics.source, results=results, **PACE)
+    servers = [broker, *DATABASES]
+    killing = Kills(
+        Lives(env, tmp_path, addresses(unused_tcp_ports[:processes]), epoch_s=0.05),
+        in_turn(kills, servers, every),
+        random.Random(f"{broker} {processes} {kills}"),
+        longest_s=0.5,
+        servers={name: service_control(name) for name in servers},
+        share=publishing.share,
+    )
+    killing.run(publishing.rest)
+
+    told_there = told_on(topics)
+    assert without_origin(told_there.events) == without_origin(expected.events)
+    assert without_origin(told(tmp_path)) == without_origin(expected.events)
+    assert stores.shown() == expected.shown
+    assert topics.unread() == 0
+    # Each kill repeats at most one epoch, whose records tell less than one event each.
+    once_more = killing.of(FLOW) + killing.of("rabbitmq")
+    assert told_there.again <= once_more * EPOCH_ROWS * processes
+    print(killing.summary(), told_there.summary())
+
+
+def addresses(ports: Sequence[int]) -> list[str]:
+    """Of the processes of a cluster; one alone is none."""
+    return [f"127.0.0.1:{port}" for port in ports] if len(ports) > 1 else []
