@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,29 +105,39 @@ class Publishing:
         self._thread.shutdown()
 
 
-@pytest.mark.parametrize("broker", ["rabbitmq", "kafka"])
+def long(broker: str, processes: int) -> Any:
+    """A hundred kills, each fifth of them that of a server too."""
+    kills = in_turn(100, [broker, *DATABASES], every=5)
+    return pytest.param(
+        *(broker, processes, kills),
+        id=f"{broker}-{processes}-processes-100-kills",
+        marks=pytest.mark.slow,
+    )
+
+
 @pytest.mark.parametrize(
-    ("processes", "kills", "every"),
+    ("broker", "processes", "kills"),
     [
-        pytest.param(1, 4, 2, id="1-process-4-kills"),
-        pytest.param(2, 2, 2, id="2-processes-2-kills"),
-        pytest.param(1, 100, 5, id="1-process-100-kills", marks=pytest.mark.slow),
-        pytest.param(2, 100, 5, id="2-processes-100-kills", marks=pytest.mark.slow),
+        ("rabbitmq", 1, [(FLOW,), ("rabbitmq",), ("postgresql", FLOW)]),
+        ("rabbitmq", 2, [(FLOW,), ("redis", FLOW)]),
+        ("kafka", 1, [("influxdb",), (FLOW,)]),
+        ("kafka", 2, [(FLOW,), (FLOW,), ("kafka", FLOW)]),
+        *(long(broker, processes) for broker in NEW_TOPICS for processes in (1, 2)),
     ],
 )
 def test_after_kills_every_far_side_shows_what_it_shows_without(
-    broker, processes, kills, every, topics, stores, undisturbed, tmp_path, unused_tcp_ports
+    broker, processes, kills, topics, stores, undisturbed, tmp_path, unused_tcp_ports
 ):
-    expected = undisturbed(2 * SHARE * kills)
+    expected = undisturbed(2 * SHARE * len(kills))
     publishing = Publishing(topics, expected.lines)
     publishing.share()
     results = f"{stores.results} {topics.results} dir:{tmp_path}/topics"
     env = environment(expected.inputs, tmp_path, telemetry=topics.source, results=results, **PACE)
-    servers = [broker, *DATABASES]
+    servers = {name for victims in kills for name in victims} - {FLOW}
     killing = Kills(
         Lives(env, tmp_path, addresses(unused_tcp_ports[:processes]), epoch_s=0.05),
-        in_turn(kills, servers, every),
-        random.Random(f"{broker} {processes} {kills}"),
+        kills,
+        random.Random(f"{broker} {processes} {len(kills)}"),
         longest_s=0.5,
         servers={name: service_control(name) for name in servers},
         share=publishing.share,
