@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from connectors.contract import Definition, SettingsError
-from connectors.tables import AUDIT_LOG, RULES, ZONES, Table, insert, row_values
+from connectors.statements import insert, row_values
+from connectors.tables import AUDIT_LOG, RULES, ZONES, Table
 from schemas.frame import rfc3339
 
 Kind = Literal["zones", "rules"]

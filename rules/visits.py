@@ -71,6 +71,10 @@ class Visits:
         """Those that have been told as entered and not as exited."""
         return self.take(where((self.phase == INSIDE) | (self.phase == LEAVING)))
 
+    def unknown(self) -> "Visits":
+        """Those of whom nobody knows now whether the vehicle is in the zone."""
+        return self.take(where(self.lost & (self.phase != AWAY)))
+
 
 def visits_of(rows: list[tuple[Any, ...]]) -> Visits:
     """Visits from rows in the order of the columns."""

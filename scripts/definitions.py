@@ -1,6 +1,5 @@
 """`farwatch zones` and `farwatch rules`: versions put into a store, listed and ended."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from flows.steps.registry import load_rule_file, load_zone_file
 from schemas.frame import rfc3339
 from schemas.rule import Rule
 from schemas.zone import Time, Zone
+from scripts.listing import write_listing
 
 Shape = TypeVar("Shape", Zone, Rule)
 
@@ -67,10 +67,7 @@ def show(what: Definitions[Shape], url: str) -> int:
     """
     rows = [("id", "version", "in force from", "until")]
     rows += [_row(one) for one in _latest(what, url).values()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True))
-        sys.stdout.write(f"{padded.rstrip()}\n")
+    write_listing(rows)
     return len(rows) - 1
 
 

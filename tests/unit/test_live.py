@@ -17,6 +17,8 @@ from schemas.message import Message
 from schemas.topics import GEOFENCING_EVENTS
 from tests.watching import telemetry, write_inputs
 
+T0 = 1_767_225_600
+
 
 @pytest.fixture
 def registry(tmp_path):
@@ -109,3 +111,20 @@ def test_counts_are_told_with_the_newest_time_of_the_group(registry):
 def test_what_nobody_wants_costs_nothing(registry):
     advance = partial(group.advance, group.Policy(), registry)
     assert telling(advance, frozenset()) is advance
+
+
+def test_zones_of_which_nobody_knows_are_told_as_unknown(registry):
+    advance = telling(partial(group.advance, group.Policy(), registry), LIVE_TOPICS)
+    # z1 has a band of depths; a record without a depth may be in it.
+    records = [{"vehicle_id": "a", "timestamp": T0, "latitude": 4.0, "longitude": 4.0}]
+    records.append(records[0] | {"timestamp": T0 + 10, "depth_m": 200.0})
+    records.append(records[0] | {"timestamp": T0 + 20})
+    records.append(records[0] | {"timestamp": T0 + 30, "depth_m": 50.0})
+    state, said = group.GroupState(), []
+    assessor = Assessor(registry, Limits(), KeyGroups(1))
+    for frame in frames([json.dumps(record) for record in records], 1):
+        [seen] = assessor.assess(frame)
+        state, told = advance(state, seen)
+        [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
+        said.append((states.zone_id, [zone for _, zone in states.unknown]))
+    assert said == [([], ["z1"]), (["z1"], []), (["z1"], ["z1"]), ([], [])]
