@@ -3,80 +3,20 @@
 import random
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.far_sides import (
-    DATABASES,
-    NEW_TOPICS,
-    Events,
-    Shown,
-    Topics,
-    new_stores,
-    told_on,
-    without_origin,
-)
+from tests.far_sides import DATABASES, NEW_TOPICS, Topics, told_on, without_origin
 from tests.kills import FLOW, Kills, Lives, in_turn
 from tests.services import service_control
-from tests.watching import command, environment, run, telemetry, told, write_inputs
+from tests.watching import environment, told
 
 # Slow enough for many kills: at most this many records of a process an epoch.
 EPOCH_ROWS = 20
 PACE = {"epoch_rows": EPOCH_ROWS, "frame_rows": EPOCH_ROWS}
 SHARE = 100
 """Records that are published with each kill, while the flow runs, and when it has read them."""
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """A run without kills over a file: its inputs, what it left, what it told."""
-
-    inputs: Path
-    lines: list[str]
-    shown: Shown
-    events: Events
-
-
-@pytest.fixture(scope="module")
-def urls(postgresql_url, redis_url, influxdb_url):
-    return {"postgresql": postgresql_url, "redis": redis_url, "influxdb": influxdb_url}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(urls, tmp_path_factory):
-    """Of so many records; made once."""
-    made: dict[int, Undisturbed] = {}
-
-    def of(records: int) -> Undisturbed:
-        if records not in made:
-            folder = tmp_path_factory.mktemp("undisturbed")
-            lines = telemetry(records)
-            write_inputs(folder, lines)
-            with new_stores(urls, number=6) as stores:
-                results = f"{stores.results} dir:{folder}/topics"
-                done = run(
-                    command("watch", "--quiet"), environment(folder, folder, results=results)
-                )
-                assert done.returncode == 0, done.stderr
-                made[records] = Undisturbed(folder, lines, stores.shown(), told(folder))
-        return made[records]
-
-    return of
-
-
-@pytest.fixture
-def stores(urls):
-    with new_stores(urls, number=7) as stores:
-        yield stores
-
-
-@pytest.fixture
-def topics(request, broker, processes):
-    with NEW_TOPICS[broker](request.getfixturevalue(f"{broker}_url"), processes) as topics:
-        yield topics
 
 
 class Publishing:
@@ -126,9 +66,9 @@ def long(broker: str, processes: int) -> Any:
     ],
 )
 def test_after_kills_every_far_side_shows_what_it_shows_without(
-    broker, processes, kills, topics, stores, undisturbed, tmp_path, unused_tcp_ports
+    broker, processes, kills, topics, stores, undisturbed_of, tmp_path, unused_tcp_ports
 ):
-    expected = undisturbed(2 * SHARE * len(kills))
+    expected = undisturbed_of(SHARE * (len(kills) + 3))
     publishing = Publishing(topics, expected.lines)
     publishing.share()
     results = f"{stores.results} {topics.results} dir:{tmp_path}/topics"
