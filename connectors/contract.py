@@ -30,6 +30,10 @@ class UnavailableError(ConnectorError):
     """How long the far side asks to wait at least."""
 
 
+class FullError(UnavailableError):
+    """The far side answers and has no room, or asks for less: room may be made while we wait."""
+
+
 class RefusedError(ConnectorError):
     """The far side answers and says no: trying again the same way cannot succeed."""
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.kills import kill_until_done, popen
+from tests.killing import kill_until_done, popen
 from tests.watching import (
     command,
     environment,
