@@ -31,6 +31,7 @@ from connectors.refused import RefusedItems
 from schemas.delivery import Delivery
 from schemas.live import PIPELINE, TELEMETRY
 from schemas.message import Reject
+from schemas.topics import ANALYTICS_DATA
 
 BATCH_LINES: Final = 10_000
 
@@ -52,7 +53,7 @@ class PointsRefusedError(RefusedError):
 
 
 class InfluxdbSink:
-    """A bucket with the measurements ``telemetry``, ``zone_dwell``, ``hazard`` and ``pipeline``.
+    """A bucket with ``telemetry``, ``telemetry_window``, ``zone_dwell``, ``hazard``, ``pipeline``.
 
     Unit of parallelism: none; one worker writes. Each epoch is written in batches and is on the
     server before it is committed; after a restart the last epoch is written again, to the same
@@ -60,7 +61,7 @@ class InfluxdbSink:
     the flow waits. A point that the server refuses alone is a dead letter.
     """
 
-    wants = frozenset({TELEMETRY, PIPELINE})
+    wants = frozenset({TELEMETRY, PIPELINE, ANALYTICS_DATA})
 
     def __init__(self, url: str, settings: ConnectorSettings) -> None:
         self._target = read_url(url)

@@ -74,6 +74,7 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
         "format": settings.format,
         "results": [masked(url) for url in settings.results],
         "key_groups": settings.key_groups,
+        "analytics": settings.analytics,
         "zones": masked(settings.zones),
         "rules": masked(settings.rules),
         "report": settings.report is not None,
