@@ -13,7 +13,7 @@ from tests.kills import PATIENCE_S, SETTLED_S, Lives, wait_until
 from tests.services import service_control
 from tests.watching import environment, told
 
-RECORDS = 600
+RECORDS = 400
 EPOCH_ROWS = 20
 PACE = {"epoch_rows": EPOCH_ROWS, "frame_rows": EPOCH_ROWS}
 AWAY_S, LONG_AWAY_S = 3.0, 60.0

@@ -6,8 +6,8 @@ import pytest
 
 from connectors.contract import ConnectorSettings
 from connectors.registry import open_source
-from tests.crash.test_kill_and_resume import kill_until_done, popen
 from tests.far_sides import without_origin
+from tests.killing import kill_until_done, popen
 from tests.rabbitmq_broker import new_broker
 from tests.watching import command, environment, rows, run, telemetry, told, write_inputs
 
