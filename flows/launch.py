@@ -12,15 +12,18 @@ from typing import Final
 
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.run import cli_main
+from bytewax.run import _create_arg_parser, cli_main
 
 from connectors.contract import ConnectorError, SettingsError
+from connectors.journal import Journal
 from connectors.registry import masked
 from flows.settings import Settings
 from flows.steps.dead_letter import DeadLetterLimitError
 from rules.registry import Registry
 
 MARKER: Final = "farwatch.json"
+JOURNAL: Final = "journal"
+"""Folder of the journal, in that of the recovery store."""
 
 
 class FlowError(Exception):
@@ -70,6 +73,27 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
             f"recovery folder `{folder}`: {exc.strerror}; name another with --recovery"
         ) from exc
     return RecoveryConfig(str(folder), timedelta(0))
+
+
+def journal_of(settings: Settings) -> Journal | None:
+    """The journal beside the recovery store of the settings, None without one."""
+    return None if settings.recovery is None else Journal(settings.recovery / JOURNAL)
+
+
+def journal_of_engine() -> Journal | None:
+    """The journal beside the recovery store that `python -m bytewax.run` was given.
+
+    None where that was given none, or where something else runs the flow.
+    """
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None or spec.name != "bytewax.run":
+        return None
+    # Its own parser: the option wins over the environment, and both have short forms.
+    given, _ = _create_arg_parser().parse_known_args()
+    if given.recovery_directory is None:
+        return None
+    kept_s = float(given.backup_interval.total_seconds() if given.backup_interval else 0)
+    return Journal(Path(given.recovery_directory, JOURNAL), keep_s=kept_s)
 
 
 def _claim(folder: Path, belongs: dict[str, object]) -> None:

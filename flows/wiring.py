@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bytewax.dataflow import Dataflow
 
@@ -15,8 +15,10 @@ from connectors.contract import (
     Sink,
     Source,
 )
+from connectors.journal import Journal
 from connectors.refused import RefusedItems
 from connectors.registry import open_sink, open_source
+from flows.launch import journal_of, journal_of_engine
 from flows.settings import Settings
 from flows.steps.registry import load_registry
 from flows.steps.results import Told
@@ -28,7 +30,7 @@ class Wiring:
     """The far sides of a flow and what it judges by.
 
     ``sinks``: by the step id of each, part of what keys the recovery state. ``refused``: what
-    sinks could not write, item by item.
+    sinks could not write, item by item. ``journal``: for ``follow``, None without a recovery store.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Wiring:
     told: Told = field(default_factory=Told)
     refused: RefusedItems = field(default_factory=RefusedItems)
     on_progress: Progress | None = None
+    journal: Journal | None = None
 
 
 def wire(
@@ -70,6 +73,7 @@ def wire(
         sinks=sinks,
         registry=registry,
         refused=connector.refused,
+        journal=journal_of(settings),
     )
 
 
@@ -119,7 +123,7 @@ def from_environment(
     try:
         settings = Settings.load()
         _refuse_launcher_settings(settings)
-        wiring = wire(settings, zones=zones, rules=rules)
+        wiring = replace(wire(settings, zones=zones, rules=rules), journal=journal_of_engine())
         keep_registry(wiring)
         return build(wiring)
     except (SettingsError, ConnectorError) as exc:
