@@ -19,9 +19,10 @@ from connectors.journal import Journal
 from connectors.registry import masked
 from flows.settings import Settings
 from flows.steps.dead_letter import DeadLetterLimitError
-from rules.registry import Registry
+from rules.registry import Registry, broken_promise
 
 MARKER: Final = "farwatch.json"
+DEFINITIONS: Final = "definitions.json"
 JOURNAL: Final = "journal"
 """Folder of the journal, in that of the recovery store."""
 
@@ -63,11 +64,14 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
         "format": settings.format,
         "results": [masked(url) for url in settings.results],
         "key_groups": settings.key_groups,
-        "zones_and_rules": registry.fingerprint,
+        "zones": masked(settings.zones),
+        "rules": masked(settings.rules),
         "report": settings.report is not None,
     }
     try:
         _claim(folder, belongs)
+        _refuse_broken(folder, registry)
+        note_definitions(folder, registry)
     except OSError as exc:
         raise SettingsError(
             f"recovery folder `{folder}`: {exc.strerror}; name another with --recovery"
@@ -94,6 +98,21 @@ def journal_of_engine() -> Journal | None:
         return None
     kept_s = float(given.backup_interval.total_seconds() if given.backup_interval else 0)
     return Journal(Path(given.recovery_directory, JOURNAL), keep_s=kept_s)
+
+
+def note_definitions(folder: Path, registry: Registry) -> None:
+    """Note in a recovery folder which zones and rules its state was judged by."""
+    new = folder / f"{DEFINITIONS}.new"
+    new.write_text(json.dumps(registry.contents()))
+    new.replace(folder / DEFINITIONS)
+
+
+def _refuse_broken(folder: Path, registry: Registry) -> None:
+    noted = folder / DEFINITIONS
+    if not noted.is_file():
+        return
+    if broken := broken_promise(json.loads(noted.read_text()), registry.contents()):
+        raise SettingsError(f"recovery folder `{folder}`: {broken}, or start with a new folder")
 
 
 def _claim(folder: Path, belongs: dict[str, object]) -> None:

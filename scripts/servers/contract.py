@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 import socket
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from scripts.servers import processes
 
@@ -97,11 +98,12 @@ class Server(ABC):
                 raise ServerError(f"{self.name}: these servers are for Linux")
             if self.missing:
                 raise ServerError(f"{self.name}: install {' '.join(self.missing)} first")
-            if not self._alive():
-                self._choose_ports()
-            self.launch()
-            ended = processes.wait_until(lambda: self.ready() or not self._all_alive(), patience_s)
-            if not (ended and self.ready()):
+            with self._alone_on_this_machine(patience_s):
+                if not self._alive():
+                    self._choose_ports()
+                self.launch()
+                processes.wait_until(lambda: self.ready() or not self._all_alive(), patience_s)
+            if not self.ready():
                 raise ServerError(f"{self.name} does not come up; the end of {self._log_end()}")
             return True
 
@@ -153,6 +155,19 @@ class Server(ABC):
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    @contextmanager
+    def _alone_on_this_machine(self, patience_s: float) -> Iterator[None]:
+        """No two checkouts start this server at the same time, else both take one free port.
+
+        A lock that others hold for too long, or that is not ours to open, is not waited for.
+        """
+        with ExitStack() as stack:
+            path = Path(tempfile.gettempdir(), f"farwatch-services-{self.name}.lock")
+            with suppress(PermissionError):
+                lock = stack.enter_context(path.open("a"))
+                processes.wait_until(lambda: _locked(lock), patience_s)
+            yield
+
     def _choose_ports(self) -> None:
         """Keep the ports of the last start where they are free, else take the next free ones."""
         ports = self.ports.values()
@@ -175,6 +190,14 @@ def drop_rights(user: str) -> list[str]:
         return []
     setpriv = processes.find_program("setpriv") or "setpriv"
     return [setpriv, f"--reuid={user}", f"--regid={user}", "--init-groups"]
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _accepts(port: int) -> bool:

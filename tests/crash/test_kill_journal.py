@@ -1,6 +1,5 @@
 """kill -9 at random moments: what a resumed key reads back of its journal is all it knew."""
 
-import os
 import random
 import signal
 import socket

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
@@ -125,6 +127,25 @@ def test_two_checkouts_have_servers_of_their_own(redis_url, tmp_path):
         other.delete()
     assert not other.ready()
     assert not other.folder.exists()
+
+
+def test_two_checkouts_that_start_at_once_have_servers_of_their_own(redis_url, tmp_path):
+    class SlowRedisServer(RedisServer):
+        def launch(self):
+            time.sleep(0.3)  # noqa: TID251 (Kafka formats its storage meanwhile)
+            super().launch()
+
+    both = [SlowRedisServer(tmp_path / name) for name in ("one", "other")]
+    if both[0].missing:
+        pytest.skip(f"install {' '.join(both[0].missing)}")
+    try:
+        with ThreadPoolExecutor() as together:
+            assert list(together.map(RedisServer.start, both)) == [True, True]
+        assert all(server.ready() for server in both)
+        assert len({redis_url, *(server.url for server in both)}) == 3
+    finally:
+        for server in both:
+            server.stop()
 
 
 def test_status_gives_the_addresses_as_json(redis_url):
