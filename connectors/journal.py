@@ -1,11 +1,12 @@
 """A journal of immutable records beside the recovery store: each is written once, then only named.
 
 Bytewax stores a key's whole state at every epoch. What of it never changes can go here instead, and
-the state that is stored names where. Layout: ``<folder>/<step>/<key>/<segment>``. A lane (one key
-of one step) belongs to one process at a time, which appends to a segment of its own name and never
-writes to one that an earlier execution began: that may hold more than its last committed snapshot
-names, and those bytes stay unread. After a rescale a lane is another process's, so the processes of
-a cluster share the folder as they share that of the recovery store.
+the state that is stored names where; a few records are stored with it. Layout:
+``<folder>/<step>/<key>/<segment>``. A lane (one key of one step) belongs to one process at a time,
+which appends to a segment of its own name and never writes to one that an earlier execution began:
+that may hold more than its last committed snapshot names, and those bytes stay unread. After a
+rescale a lane is another process's, so the processes of a cluster share the folder as they share
+that of the recovery store.
 
 A record is durable (fdatasync) before the snapshot that names it can be committed; Bytewax syncs
 its own commits too, so both survive a power failure. Whoever can write to the recovery folder
@@ -14,9 +15,10 @@ can run code in the flow, here as in Bytewax's own files: what is read back is u
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
@@ -26,25 +28,30 @@ from zlib import crc32
 
 from connectors.contract import RefusedError, SettingsError
 
+INLINE_BYTES: Final = 64 << 10
+"""What a lane's snapshot may hold of records itself, so that small states need no file."""
 SEGMENT_BYTES: Final = 4 << 20
 SYNC_THREADS: Final = 4
 """Files synced at once: 16 in turn take 40 ms where 4 at once take 15 (virtual disk, ext4)."""
 
 
 class Place(NamedTuple):
-    """Where a record is; persisted, so name and fields stay. ``file``: within the lane's folder."""
+    """Where a record is; persisted, so the fields stay. ``file``: within the lane's folder."""
 
-    number: int
     file: str
     offset: int
     size: int
     crc32: int
 
 
-class Written(NamedTuple):
-    """The places of records; ``sync`` returns when all of them are durable, raises where not."""
+Kept = Place | bytes
+"""A record as a snapshot keeps it: where it is, or the record itself."""
 
-    places: tuple[Place, ...]
+
+class Written(NamedTuple):
+    """Records by number; ``sync`` returns when all of them are durable, raises where not."""
+
+    kept: Mapping[int, Kept]
     sync: Callable[[], None]
 
 
@@ -57,10 +64,16 @@ class Journal:
     """
 
     def __init__(
-        self, folder: Path, *, keep_s: float = 0, segment_bytes: int = SEGMENT_BYTES
+        self,
+        folder: Path,
+        *,
+        keep_s: float = 0,
+        inline_bytes: int = INLINE_BYTES,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self.folder = folder
         self.keep_s = keep_s
+        self.inline_bytes = inline_bytes
         self.segment_bytes = segment_bytes
         # Processes that share the folder, now or one after the other, never share a file name.
         self.execution = secrets.token_hex(8)
@@ -78,73 +91,67 @@ class Lane:
         self.key = key
         self._journal = journal
         self._folder = folder
-        self._places: dict[int, Place] = {}
+        self._kept: dict[int, Kept] = {}
         # Bytes of every segment in the folder, those that no snapshot names included.
         self._sizes = _sizes(folder)
         self._current = ""
         self._begun = 0
-        # Segments that the snapshot before names; none was taken yet by this execution.
-        self._named: set[str] | None = None
+        # Segments that the two snapshots before name, of this execution.
+        self._named: deque[set[str]] = deque(maxlen=2)
         # When a segment was first found to be named by no snapshot that may be resumed from.
         self._unnamed_since: dict[str, float] = {}
 
-    def read(self, places: Sequence[Place]) -> list[bytes]:
-        """The records at ``places``, which from now on count as written.
+    def read(self, kept: Mapping[int, Kept]) -> list[bytes]:
+        """The records of a snapshot, which from now on count as written.
 
         Raises:
             SettingsError: one is missing or damaged.
         """
-        bodies = list(_read(self._folder, places))
-        self._places = {place.number: place for place in places}
+        bodies = list(_read(self._folder, kept.values()))
+        self._kept = dict(kept)
         return bodies
 
-    def write(self, numbers: Sequence[int], body: Callable[[int], bytes]) -> Written:
-        """The places of the records of these numbers, for a snapshot; new ones are appended.
+    def write(self, records: Mapping[int, Callable[[], bytes]]) -> Written:
+        """The records for a snapshot; new ones are appended when they are more than a few bytes.
 
-        Call it once a snapshot, with all records that the state has: a segment that neither this
-        snapshot nor the one before names is deleted. ``body`` gives the record at an index of
-        ``numbers``; a number's record must never change.
+        Call it once a snapshot, with all records that the state has, by number: a segment that
+        none of three snapshots in a row names is deleted. A number's record must never change.
 
         Raises:
             RefusedError: the journal cannot be written.
         """
+        known = self._kept
+        kept = {n: known[n] if n in known else body() for n, body in records.items()}
+        loose = {n: record for n, record in kept.items() if isinstance(record, bytes)}
         sync = _nothing
         with _translated(self._folder):
-            if any(number not in self._places for number in numbers):
-                with self._open(numbers) as file:
-                    self._append(file, numbers, body)
+            if sum(map(len, loose.values())) > self._journal.inline_bytes:
+                with self._open() as file:
+                    kept |= self._append(file, loose)
                     sync = self._sync(file)
-            self._places = {number: self._places[number] for number in numbers}
-            places = tuple(self._places.values())
-            self._delete_unnamed({place.file for place in places})
-        return Written(places, sync)
+            self._delete_unnamed({r.file for r in kept.values() if isinstance(r, Place)})
+        self._kept = kept
+        return Written(kept, sync)
 
-    @contextmanager
-    def _open(self, numbers: Sequence[int]) -> Iterator[IO[bytes]]:
-        """The segment to append to; a new one also takes over the last records of sparse ones."""
+    def _open(self) -> IO[bytes]:
+        """The segment to append to."""
         if self._current and self._sizes[self._current] < self._journal.segment_bytes:
-            mode = "ab"
-        else:
-            self._forget_sparse(numbers)
-            self._begun += 1
-            self._current = f"{self._journal.execution}-{self._begun:06}"
-            self._folder.mkdir(parents=True, exist_ok=True)
-            mode = "xb"
-        with (self._folder / self._current).open(mode) as file:
-            yield file
+            return (self._folder / self._current).open("ab")
+        self._begun += 1
+        self._current = f"{self._journal.execution}-{self._begun:06}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return (self._folder / self._current).open("xb")
 
-    def _append(
-        self, file: IO[bytes], numbers: Sequence[int], body: Callable[[int], bytes]
-    ) -> None:
+    def _append(self, file: IO[bytes], records: Mapping[int, bytes]) -> dict[int, Place]:
         offset = self._sizes.get(self._current, 0)
-        for i, number in enumerate(numbers):
-            if number not in self._places:
-                data = body(i)
-                file.write(data)
-                self._places[number] = Place(number, self._current, offset, len(data), crc32(data))
-                offset += len(data)
+        places = {}
+        for number, record in records.items():
+            places[number] = Place(self._current, offset, len(record), crc32(record))
+            offset += len(record)
+        file.write(b"".join(records.values()))
         file.flush()
         self._sizes[self._current] = offset
+        return places
 
     def _sync(self, file: IO[bytes]) -> Callable[[], None]:
         # A new file is durable only with the entries that lead to it.
@@ -153,30 +160,18 @@ class Lane:
         synced = self._journal.syncing.submit(_sync, os.dup(file.fileno()), folders)
         return _Synced(self._folder, synced)
 
-    def _forget_sparse(self, numbers: Sequence[int]) -> None:
-        """Have records written anew where they are less than a quarter of their segment.
-
-        So the files never hold more than four times what the state has, and two segments.
-        """
-        held = [self._places[number] for number in numbers if number in self._places]
-        live: dict[str, int] = {}
-        for place in held:
-            live[place.file] = live.get(place.file, 0) + place.size
-        for place in held:
-            if live[place.file] * 4 < self._sizes[place.file]:
-                del self._places[place.number]
-
     def _delete_unnamed(self, named: set[str]) -> None:
-        # The snapshot before is of an earlier epoch, committed before this epoch's items came; so
-        # a resume begins from that one or from this one. Before the first one of this execution it
-        # may begin from any that Bytewax stored, so nothing is deleted.
-        if self._named is not None:
+        # A resume begins from this snapshot or from the one before: that is of an earlier epoch,
+        # committed before the items of this one came. One more is kept, in case Bytewax should
+        # ever end an epoch earlier. Before the first snapshots of this execution a resume may
+        # begin from one of another execution, so nothing is deleted.
+        if len(self._named) == self._named.maxlen:
             now = monotonic()
-            for file in self._sizes.keys() - named - self._named - {self._current}:
+            for file in self._sizes.keys() - named.union({self._current}, *self._named):
                 if now - self._unnamed_since.setdefault(file, now) >= self._journal.keep_s:
                     (self._folder / file).unlink(missing_ok=True)
                     del self._sizes[file], self._unnamed_since[file]
-        self._named = named
+        self._named.append(named)
 
 
 class _Synced:
@@ -217,25 +212,26 @@ def _sizes(folder: Path) -> dict[str, int]:
         raise SettingsError(f"journal `{folder}`: {exc.strerror}; allow it") from exc
 
 
-def _read(folder: Path, places: Sequence[Place]) -> Iterator[bytes]:
-    """The record of each place, in their order; neighbours of one segment share its opening."""
-    opened, file = "", None
-    try:
-        for place in places:
-            if file is None or place.file != opened:
-                if file is not None:
-                    file.close()
-                opened, file = place.file, (folder / place.file).open("rb")
-            file.seek(place.offset)
-            data = file.read(place.size)
-            if len(data) != place.size or crc32(data) != place.crc32:
-                raise _lacking(folder / place.file, f"is damaged at byte {place.offset}")
+def _read(folder: Path, kept: Iterable[Kept]) -> Iterator[bytes]:
+    """Each record, in their order; neighbours of one segment share its opening."""
+    with ExitStack() as opened:
+        path, file = folder, None
+        for record in kept:
+            if isinstance(record, bytes):
+                yield record
+                continue
+            try:
+                if file is None or path.name != record.file:
+                    opened.close()
+                    path = folder / record.file
+                    file = opened.enter_context(path.open("rb"))
+                file.seek(record.offset)
+                data = file.read(record.size)
+            except OSError as exc:
+                raise _lacking(path, exc.strerror or "cannot be read") from exc
+            if len(data) != record.size or crc32(data) != record.crc32:
+                raise _lacking(path, f"is damaged at byte {record.offset}")
             yield data
-    except OSError as exc:
-        raise _lacking(folder / opened, exc.strerror or "cannot be read") from exc
-    finally:
-        if file is not None:
-            file.close()
 
 
 def _lacking(path: Path, what: str) -> SettingsError:

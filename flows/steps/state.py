@@ -1,21 +1,23 @@
 """A keyed step whose state moves on by a pure function."""
 
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, Protocol, Self, TypeVar, runtime_checkable
+from functools import partial
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import bytewax.operators as op
 from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from connectors.contract import SettingsError
-from connectors.journal import Journal, Lane, Place
+from connectors.journal import Journal, Kept, Lane, Place
 
 State = TypeVar("State")
 Item = TypeVar("Item")
 Out = TypeVar("Out")
+_PROTOCOL: Final = pickle.HIGHEST_PROTOCOL
 
 
 class Chunk(Protocol):
@@ -68,22 +70,23 @@ class Snapshot(Generic[State]):
 
 @dataclass(frozen=True, slots=True)
 class Journaled(Generic[State]):
-    """As ``Snapshot``, of a state whose chunks are at ``places`` of the journal's lane ``key``.
+    """As ``Snapshot``, of a state whose chunks are in the journal's lane ``key``.
 
-    Pickled only when the chunks are durable: ``sync`` waits for that.
+    ``kept``: by number, oldest first. Pickled only when they are durable: ``sync`` waits for that.
     """
 
     fingerprint: str
     state: State
     key: str
-    places: tuple[Place, ...]
+    kept: Mapping[int, Kept]
     sync: Callable[[], None] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.sync is not None:
             self.sync()
         # Plain tuples of the places: named ones take five times as long.
-        return Journaled, (self.fingerprint, self.state, self.key, tuple(map(tuple, self.places)))
+        kept = {n: r if isinstance(r, bytes) else tuple(r) for n, r in self.kept.items()}
+        return Journaled, (self.fingerprint, self.state, self.key, kept)
 
 
 def follow(
@@ -126,9 +129,9 @@ def _with_history(resumed: Journaled[State], lane: Lane | None) -> State:
             "the recovery folder lacks its journal: this flow was started without one; start it"
             " as the run that wrote the folder"
         )
-    bodies = lane.read([Place(*place) for place in resumed.places])
+    kept = {n: r if isinstance(r, bytes) else Place(*r) for n, r in resumed.kept.items()}
     # Trusted as the state itself is, which the engine unpickles from the same folder.
-    chunks = tuple(map(pickle.loads, bodies))
+    chunks = tuple(map(pickle.loads, lane.read(kept)))
     return resumed.state.with_chunks(chunks)  # type: ignore[attr-defined, no-any-return]
 
 
@@ -171,13 +174,11 @@ class _Logic(
     def snapshot(self) -> Snapshot[State] | Journaled[State]:
         if self.lane is None or not isinstance(self.state, Chunked):
             return Snapshot(self.keyed.fingerprint, self.state)
-        chunks = self.state.chunks
         written = self.lane.write(
-            [chunk.number for chunk in chunks],
-            lambda i: pickle.dumps(chunks[i], pickle.HIGHEST_PROTOCOL),
+            {c.number: partial(pickle.dumps, c, _PROTOCOL) for c in self.state.chunks}
         )
         bare = self.state.with_chunks(())
-        return Journaled(self.keyed.fingerprint, bare, self.lane.key, written.places, written.sync)
+        return Journaled(self.keyed.fingerprint, bare, self.lane.key, written.kept, written.sync)
 
     def _release(self) -> tuple[Iterable[Out], bool]:
         if self.keyed.release is None:
