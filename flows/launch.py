@@ -12,13 +12,13 @@ from typing import Final
 
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.run import _create_arg_parser, cli_main
+from bytewax.run import cli_main
 
 from connectors.contract import ConnectorError, SettingsError
-from connectors.journal import Journal
 from connectors.registry import masked
 from flows.settings import Settings
 from flows.steps.dead_letter import DeadLetterLimitError
+from flows.uncommitted import hold_store
 from rules.registry import Registry, broken_promise
 
 MARKER: Final = "farwatch.json"
@@ -38,7 +38,7 @@ def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) 
         SettingsError: the set-up cannot work.
         FlowError: a far side failed, or the dead-letter limit stopped the flow.
     """
-    with _engine_silenced(), _translated():
+    with _held(settings.recovery), _engine_silenced(), _translated():
         cli_main(
             flow,
             workers_per_process=1,
@@ -47,6 +47,18 @@ def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) 
             epoch_interval=timedelta(seconds=settings.epoch_s),
             recovery_config=recovery,
         )
+
+
+@contextmanager
+def _held(recovery: Path | None) -> Iterator[None]:
+    if recovery is None:
+        yield
+        return
+    lock = hold_store(recovery)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> RecoveryConfig | None:
@@ -64,6 +76,7 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
         "format": settings.format,
         "results": [masked(url) for url in settings.results],
         "key_groups": settings.key_groups,
+        "analytics": settings.analytics,
         "zones": masked(settings.zones),
         "rules": masked(settings.rules),
         "report": settings.report is not None,
@@ -77,27 +90,6 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
             f"recovery folder `{folder}`: {exc.strerror}; name another with --recovery"
         ) from exc
     return RecoveryConfig(str(folder), timedelta(0))
-
-
-def journal_of(settings: Settings) -> Journal | None:
-    """The journal beside the recovery store of the settings, None without one."""
-    return None if settings.recovery is None else Journal(settings.recovery / JOURNAL)
-
-
-def journal_of_engine() -> Journal | None:
-    """The journal beside the recovery store that `python -m bytewax.run` was given.
-
-    None where that was given none, or where something else runs the flow.
-    """
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is None or spec.name != "bytewax.run":
-        return None
-    # Its own parser: the option wins over the environment, and both have short forms.
-    given, _ = _create_arg_parser().parse_known_args()
-    if given.recovery_directory is None:
-        return None
-    kept_s = float(given.backup_interval.total_seconds() if given.backup_interval else 0)
-    return Journal(Path(given.recovery_directory, JOURNAL), keep_s=kept_s)
 
 
 def note_definitions(folder: Path, registry: Registry) -> None:

@@ -3,7 +3,10 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
 
+import bytewax.run
 from bytewax.dataflow import Dataflow
 
 from connectors.contract import (
@@ -18,11 +21,12 @@ from connectors.contract import (
 from connectors.journal import Journal
 from connectors.refused import RefusedItems
 from connectors.registry import open_sink, open_source
-from flows.launch import journal_of, journal_of_engine, note_definitions
+from flows.launch import JOURNAL, note_definitions
 from flows.settings import Settings
 from flows.steps.editions import Editions
 from flows.steps.registry import load_registry
 from flows.steps.results import Told
+from flows.uncommitted import hold_store
 from rules.registry import Registry
 
 
@@ -79,7 +83,7 @@ def wire(
         sinks=sinks,
         registry=registry,
         refused=connector.refused,
-        journal=journal_of(settings),
+        journal=Journal(settings.recovery / JOURNAL) if settings.recovery else None,
         editions=Editions(
             registry,
             settings.zones if zones else "",
@@ -131,6 +135,20 @@ def _refuse_launcher_settings(settings: Settings) -> None:
         raise SettingsError("FARWATCH_REPORT: not used by bytewax.run; use `farwatch watch`")
 
 
+def _with_engine_store(wiring: Wiring) -> Wiring:
+    """Take the recovery store that `bytewax.run` was given, for as long as this process lives."""
+    main = sys.modules["__main__"].__spec__
+    if main is None or main.name != bytewax.run.__name__:
+        return wiring
+    given = bytewax.run._parse_args()  # noqa: SLF001 (what it has parsed before it asks for the flow)
+    if given.recovery_directory is None:
+        return wiring
+    folder = Path(given.recovery_directory)
+    hold_store(folder, given.process_id or 0)
+    kept = given.backup_interval or timedelta(0)
+    return replace(wiring, journal=Journal(folder / JOURNAL, keep_s=kept.total_seconds()))
+
+
 def from_environment(
     build: Callable[[Wiring], Dataflow], *, zones: bool = True, rules: bool = True
 ) -> Dataflow:
@@ -142,9 +160,9 @@ def from_environment(
     try:
         settings = Settings.load()
         _refuse_launcher_settings(settings)
-        wiring = replace(wire(settings, zones=zones, rules=rules), journal=journal_of_engine())
+        wiring = wire(settings, zones=zones, rules=rules)
         keep_registry(wiring.registry, wiring.sinks.values())
-        return build(wiring)
+        return build(_with_engine_store(wiring))
     except (SettingsError, ConnectorError) as exc:
         sys.stderr.write(f"farwatch: {exc}\n")
         raise SystemExit(2 if isinstance(exc, SettingsError) else 1) from exc
