@@ -82,9 +82,10 @@ def test_what_recovery_state_with_a_journal_is_pickled_as(tmp_path):
     lane = Journal(tmp_path, inline_bytes=0).lane("watch", "group-0007")
     kept = lane.write({7: lambda: b"seven"}).kept
     assert (tmp_path / "watch-1ee3d5282e44/group-0007-2290090ab44e" / kept[7].file).is_file()
-    _, stored = Journaled("f", GroupState(), lane.key, kept).__reduce__()
-    assert stored == ("f", GroupState(), "group-0007", {7: (kept[7].file, 0, 5, 2_522_131_820)})
-    pickled = pickle.dumps(Journaled("f", GroupState(), lane.key, kept))
+    journaled = Journaled("f", "state", lane.key, kept)
+    _, stored = journaled.__reduce__()
+    assert stored == ("f", "state", "group-0007", {7: (kept[7].file, 0, 5, 2_522_131_820)})
+    pickled = pickle.dumps(journaled)
     assert b"flows.steps.state" in pickled
     assert b"Journaled" in pickled
     assert b"connectors" not in pickled
