@@ -5,10 +5,11 @@ import pickle
 import numpy as np
 
 from connectors.contract import ConnectorSettings
+from connectors.journal import Journal
 from connectors.registry import open_sink, open_source
 from flows.analytics import analytics
 from flows.settings import Settings
-from flows.steps.state import Snapshot
+from flows.steps.state import Journaled, Snapshot
 from flows.watch import watch
 from flows.wiring import Wiring
 from rules.analytics import AnalyticsState
@@ -75,6 +76,19 @@ def test_classes_that_the_state_of_analytics_is_pickled_as():
         *(b"rules.windows", b"Windows", b"Fields", b"rules.stretches", b"Stretches"),
     ):
         assert path in pickled
+
+
+def test_what_recovery_state_with_a_journal_is_pickled_as(tmp_path):
+    lane = Journal(tmp_path, inline_bytes=0).lane("watch", "group-0007")
+    kept = lane.write({7: lambda: b"seven"}).kept
+    assert (tmp_path / "watch-1ee3d5282e44/group-0007-2290090ab44e" / kept[7].file).is_file()
+    journaled = Journaled("f", "state", lane.key, kept)
+    _, stored = journaled.__reduce__()
+    assert stored == ("f", "state", "group-0007", {7: (kept[7].file, 0, 5, 2_522_131_820)})
+    pickled = pickle.dumps(journaled)
+    assert b"flows.steps.state" in pickled
+    assert b"Journaled" in pickled
+    assert b"connectors" not in pickled
 
 
 def test_key_groups():
