@@ -20,6 +20,7 @@ from connectors.contract import (
     Connector,
     ConnectorError,
     ConnectorSettings,
+    FullError,
     RefusedError,
     SettingsError,
     UnavailableError,
@@ -36,6 +37,7 @@ BATCH_LINES: Final = 10_000
 
 _DROPPED: Final = re.compile(r"dropped=(\d+)")
 _FIELD: Final = re.compile(r'input field "([^"]*)"')
+_FULL: Final = (429, 507)
 _POINTS_REFUSED: Final = (400, 413, 422)
 
 
@@ -219,7 +221,8 @@ class _Server:
         said = _said(exc)
         # The client gives a TLS failure the status 0.
         if exc.status and is_transient(exc.status):
-            error = UnavailableError(f"`{self._target.shown}`: asks to wait ({exc.status} {said})")
+            kind = FullError if exc.status in _FULL else UnavailableError
+            error = kind(f"`{self._target.shown}`: asks to wait ({exc.status} {said})")
             error.retry_after_s = _seconds(exc.headers)
             return error
         if exc.status in _POINTS_REFUSED:

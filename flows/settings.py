@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         (), description="URLs of the results, separated by spaces"
     )
     format: str = Field("ndjson", description="format of telemetry files: a reader's name")
-    frame_rows: int = Field(10_000, ge=1, le=1_000_000, description="records a frame, at most")
+    frame_rows: int = Field(20_000, ge=1, le=1_000_000, description="records a frame, at most")
     key_groups: int = Field(
         16, ge=1, le=4096, description="groups vehicles hash to; never changes while state lives"
     )

@@ -20,7 +20,7 @@ class Row:
     name: str
     program: Program
     size: Size = field(default_factory=Size)
-    frame_rows: int = 10_000
+    frame_rows: int = 20_000
     analytics: bool = False
 
 
@@ -45,7 +45,7 @@ MATRIX: Final = (
 )
 """Rows without rules: the geofence alone, of a watch with one rule that is never true.
 
-The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 10,000."""
+The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 20,000."""
 
 ALL: Final = tuple(row.name for row in MATRIX)
 QUICK: Final = (

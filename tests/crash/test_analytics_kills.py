@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.influxdb_buckets import new_bucket
-from tests.kills import kill_until_done, popen
+from tests.killing import kill_until_done, popen
 from tests.watching import (
     command,
     environment,

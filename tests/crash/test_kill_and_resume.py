@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.kills import kill_until_done, popen
+from tests.killing import kill_until_done, popen
 from tests.watching import (
     command,
     environment,
@@ -37,7 +37,7 @@ def undisturbed(inputs, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "kills", [20, pytest.param(200, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+    "kills", [8, pytest.param(200, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
 )
 def test_results_after_kills_are_those_of_an_undisturbed_run(inputs, undisturbed, tmp_path, kills):
     rng = random.Random(kills)
@@ -46,14 +46,14 @@ def test_results_after_kills_are_those_of_an_undisturbed_run(inputs, undisturbed
     def start():
         return [popen(command("watch", "--quiet"), env, tmp_path)]
 
-    done = kill_until_done(start, tmp_path, rng, kills, longest_s=8.0 / kills)
+    done = kill_until_done(start, tmp_path, rng, kills, longest_s=4.0 / kills)
     assert done >= kills
     assert told(tmp_path) == told(undisturbed)
     assert rows(tmp_path) == rows(undisturbed)
 
 
 @pytest.mark.parametrize(
-    "kills", [0, 5, pytest.param(50, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+    "kills", [0, 3, pytest.param(50, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
 )
 def test_two_processes_tell_what_one_tells(tmp_path, kills, unused_tcp_ports):
     rng = random.Random(kills)
