@@ -208,18 +208,18 @@ _TABLE_OF_TOPIC: Final = {
     LATE_TELEMETRY: LATE,
     DEAD_LETTERS: REJECTED,
 }
+UNKEPT: Final = frozenset({ANALYTICS_DATA, *BETWEEN_TOPICS})
+"""What no table keeps: frames on their way between flows, and windows: a row a vehicle and minute,
+which is what a store of time series is for."""
 
 
 def table_of(topic: str) -> Table | None:
-    """The table that keeps the events of ``topic``; None for what no table keeps.
-
-    That is frames on their way between flows, and windows: a row a vehicle and minute, which is
-    what a store of time series is for.
+    """The table that keeps the events of ``topic``; None for those of ``UNKEPT``.
 
     Raises:
         KeyError: no such topic.
     """
-    if topic in BETWEEN_TOPICS or topic == ANALYTICS_DATA:
+    if topic in UNKEPT:
         return None
     return INTERNAL if topic.startswith("_") else _TABLE_OF_TOPIC[topic]
 
