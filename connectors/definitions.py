@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from connectors.contract import Definition, SettingsError
-from connectors.tables import AUDIT_LOG, RULES, ZONES, Table, insert, row_values
+from connectors.statements import insert, row_values
+from connectors.tables import AUDIT_LOG, RULES, ZONES, Table
 from schemas.frame import rfc3339
 
 Kind = Literal["zones", "rules"]
+
+KEPT: Final = "kept"
+"""The action of a flow that keeps, beside its results, what it judges by."""
 
 USER_VARIABLE: Final = "FARWATCH_USER"
 
@@ -34,8 +38,16 @@ class DefinitionStore(Protocol):
         """
         ...
 
-    def latest(self, kind: Kind) -> list[dict[str, Any]]:
-        """The body of the highest version of each id, in order of the ids.
+    def versions(self, kind: Kind) -> list[dict[str, Any]]:
+        """The bodies of all versions, in order of the ids, then the versions.
+
+        Raises:
+            SettingsError: the store is absent or not ours.
+        """
+        ...
+
+    def count(self, kind: Kind) -> int:
+        """How many versions there are: as none ever goes, another number tells of new ones.
 
         Raises:
             SettingsError: the store is absent or not ours.
@@ -76,16 +88,21 @@ class Ledger:
             for definition in of_kind
         )
 
-    def latest(self, kind: Kind) -> list[dict[str, Any]]:
-        """The body of the highest version of each id, in order of the ids."""
+    def versions(self, kind: Kind) -> list[dict[str, Any]]:
+        """The bodies of all versions, in order of the ids, then the versions."""
         table = _TABLES[kind].name
         found = self.execute(
-            f'SELECT id, CAST(definition AS TEXT) FROM "{table}" AS one '  # noqa: S608
-            f'WHERE version = (SELECT max(version) FROM "{table}" WHERE id = one.id)',
+            f'SELECT id, version, CAST(definition AS TEXT) FROM "{table}"',  # noqa: S608
             (),
         ).fetchall()
         # Sorted here: databases differ in how they order text.
-        return [json.loads(body) for _, body in sorted(map(tuple, found))]
+        return [json.loads(body) for _, _, body in sorted(map(tuple, found))]
+
+    def count(self, kind: Kind) -> int:
+        """How many versions there are."""
+        table = _TABLES[kind].name
+        [[count]] = self.execute(f'SELECT count(*) FROM "{table}"', ()).fetchall()  # noqa: S608
+        return int(count)
 
     def _keep(self, table: Table, definition: Definition, action: str) -> bool:
         key = (definition.id, definition.version)
@@ -102,7 +119,11 @@ class Ledger:
             f"WHERE id = {mark} AND version = {mark}",
             key,
         ).fetchall()
-        if json.loads(kept) != json.loads(body):
+        # A flow that keeps what it judges by may know the end that a later version has set.
+        known, given = json.loads(kept), json.loads(body)
+        if action == KEPT:
+            known, given = _endless(known), _endless(given)
+        if known != given:
             raise SettingsError(
                 f"`{self.name}`: keeps `{definition.id}` version {definition.version} of its "
                 f"{table.name} with other content; raise the version or name another store"
@@ -111,6 +132,15 @@ class Ledger:
 
     def _insert(self, table: Table, row: tuple[object, ...]) -> int:
         return self.execute(insert(table, row_values(table, self.placeholder)), row).rowcount
+
+
+def _endless(body: dict[str, Any]) -> dict[str, Any]:
+    """The body of a zone or a rule without its end."""
+    properties = body.get("properties", {})
+    return {
+        **{name: value for name, value in body.items() if name != "effective_to"},
+        "properties": {k: v for k, v in properties.items() if k != "effective_to"},
+    }
 
 
 def who() -> str:

@@ -16,15 +16,15 @@ STORES: Final = ("postgresql", "postgres", "sqlite")
 def read_document(url: str, holds: Kind) -> tuple[bytes, str]:
     """The bytes of the document and the name to use in messages about it.
 
-    ``file:PATH`` is the file's content; a store gives its latest versions, zones as GeoJSON and
-    rules as YAML, one a line.
+    ``file:PATH`` is the file's content; a store gives all its versions, zones as GeoJSON and rules
+    as YAML, one a line.
 
     Raises:
         SettingsError: no such document, or it cannot be read.
         ConnectorError: the store does not answer.
     """
     if _scheme(url) in STORES:
-        return _written(open_definitions(url).latest(holds), holds), masked(url)
+        return _written(open_definitions(url).versions(holds), holds), masked(url)
     if not url.startswith("file:"):
         stores = ", ".join(f"`{scheme}:`" for scheme in STORES)
         raise SettingsError(
@@ -38,6 +38,28 @@ def read_document(url: str, holds: Kind) -> tuple[bytes, str]:
         raise SettingsError(
             f"`{url}`: cannot read {holds} ({exc.strerror}); check the path"
         ) from exc
+
+
+def is_store(url: str) -> bool:
+    """Whether the document is kept in a store, which may hold versions that end one another."""
+    return _scheme(url) in STORES
+
+
+def document_mark(url: str, holds: Kind) -> tuple[int, ...]:
+    """What is different once the document is: cheap to look at, again and again.
+
+    Raises:
+        SettingsError, ConnectorError: as ``read_document``.
+    """
+    if is_store(url):
+        return (open_definitions(url).count(holds),)
+    try:
+        found = url_path(url).stat()
+    except OSError as exc:
+        raise SettingsError(
+            f"`{url}`: cannot read {holds} ({exc.strerror}); check the path"
+        ) from exc
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def open_definitions(url: str) -> DefinitionStore:

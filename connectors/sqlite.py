@@ -19,25 +19,34 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
-from connectors.definitions import Kind, Ledger
+from connectors.definitions import KEPT, Kind, Ledger
 from connectors.paths import check_folder, url_path
-from connectors.tables import (
-    TABLES,
-    Column,
+from connectors.statements import (
     create,
     extend,
     in_order,
     insert,
-    row,
     row_values,
+    select_states,
+)
+from connectors.states import NewestStates
+from connectors.tables import (
+    STATES,
+    TABLES,
+    Column,
+    Table,
+    row,
+    state_of,
+    state_row,
     table_of,
 )
 from schemas.delivery import Delivery
 from schemas.frame import rfc3339
+from schemas.live import VEHICLE_STATES, VehicleState
 
 APPLICATION_ID: Final = 0x46574348
 """Marks a SQLite file as ours (``FWCH``), in its header."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Kept as ``user_version``; raised whenever a table changes."""
 
 _TYPES: Final = {
@@ -55,11 +64,15 @@ _INSERT: Final = {table.name: insert(table, row_values(table, "?")) for table in
 class SqliteSink:
     """One SQLite file with a table a kind of result, a row an event; frames are not kept.
 
+    Of vehicle states the newest of each vehicle is kept, by event time.
+
     Unit of parallelism: the file; one worker writes it. Each epoch is one transaction. After a
     restart the events of the last epoch may be told again; a row whose event id and version are
     there is left alone, so each is in it once, with or without a recovery folder. Acknowledges at
     the end of the epoch, when the transaction is on the disk. Others may read at any time.
     """
+
+    wants = frozenset({VEHICLE_STATES})
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url
@@ -84,7 +97,7 @@ class SqliteSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
-        self.keep({"zones": zones, "rules": rules}, "kept")
+        self.keep({"zones": zones, "rules": rules}, KEPT)
 
     def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
         """Keep versions; see ``DefinitionStore``."""
@@ -95,10 +108,28 @@ class SqliteSink:
             file.execute("COMMIT")
             return kept
 
-    def latest(self, kind: Kind) -> list[dict[str, Any]]:
-        """The latest versions; see ``DefinitionStore``."""
+    def versions(self, kind: Kind) -> list[dict[str, Any]]:
+        """All versions; see ``DefinitionStore``."""
         with _translated(self._path), closing(open_readonly(self._path)) as file:
-            return Ledger(file.execute, "?", self._url).latest(kind)
+            return Ledger(file.execute, "?", self._url).versions(kind)
+
+    def count(self, kind: Kind) -> int:
+        """How many versions there are; see ``DefinitionStore``."""
+        with _translated(self._path), closing(open_readonly(self._path)) as file:
+            return Ledger(file.execute, "?", self._url).count(kind)
+
+    def states(self, vehicle_id: str | None = None) -> Iterator[VehicleState]:
+        """The newest states; see ``StateStore``."""
+        query, values = select_states(vehicle_id, "?")
+        with _translated(self._path), closing(open_readonly(self._path)) as file:
+            (version,) = file.execute("PRAGMA user_version").fetchone()
+            if version < SCHEMA_VERSION:
+                raise SettingsError(
+                    f"`{self._url}`: was written by an older farwatch and has no states of"
+                    " vehicles; let a flow write to it first"
+                )
+            for found in file.execute(query, values):
+                yield state_of(_parsed(STATES, found))
 
     def _check_file(self) -> None:
         with _translated(self._path), closing(_connect(self._path, "rw", self._timeout_s)) as file:
@@ -135,15 +166,19 @@ def read_events(path: Path, table: str) -> Iterator[dict[str, Any]]:
     that does not exist.
     """
     shape = TABLES[table]
-    parsed = [name for name, column in shape.columns.items() if column is Column.JSON]
     with closing(open_readonly(path)) as file:
         # The names come from TABLES, not from outside.
         query = f'SELECT * FROM "{shape.name}" ORDER BY {in_order(shape)}'  # noqa: S608
         for found in file.execute(query):
-            event = dict(found)
-            for name in parsed:
-                event[name] = json.loads(event[name])
-            yield event
+            yield _parsed(shape, found)
+
+
+def _parsed(table: Table, found: sqlite3.Row) -> dict[str, Any]:
+    parsed = dict(found)
+    for name, column in table.columns.items():
+        if column is Column.JSON:
+            parsed[name] = json.loads(parsed[name])
+    return parsed
 
 
 class _File(FixedPartitionedSink[Delivery, None]):
@@ -169,10 +204,14 @@ class _Transactions(StatefulSinkPartition[Delivery, None]):
     def __init__(self, file: sqlite3.Connection, path: Path) -> None:
         self._file = file
         self._path = path
+        self._newest = NewestStates()
 
     def write_batch(self, values: list[Delivery]) -> None:
         rows = defaultdict(list)
         for value in values:
+            if value.topic == VEHICLE_STATES:
+                self._newest.take(value)
+                continue
             try:
                 table = table_of(value.topic)
             except KeyError as exc:
@@ -181,6 +220,9 @@ class _Transactions(StatefulSinkPartition[Delivery, None]):
                 ) from exc
             if table is not None:
                 rows[table.name].append(row(table, value, rfc3339))
+        self._add(rows)
+
+    def _add(self, rows: Mapping[str, list[tuple[object, ...]]]) -> None:
         with _translated(self._path):
             if not self._file.in_transaction:
                 self._file.execute("BEGIN IMMEDIATE")
@@ -188,6 +230,8 @@ class _Transactions(StatefulSinkPartition[Delivery, None]):
                 self._file.executemany(_INSERT[name], added)
 
     def snapshot(self) -> None:
+        if states := [state_row(state, rfc3339) for state in self._newest.drain()]:
+            self._add({STATES.name: states})
         with _translated(self._path):
             if self._file.in_transaction:
                 self._file.execute("COMMIT")

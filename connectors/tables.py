@@ -4,8 +4,9 @@ Column types are named by what they hold; each database maps them to its own.
 """
 
 from base64 import b64decode
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from math import isnan
 from typing import Any, Final
@@ -14,6 +15,8 @@ import msgspec
 
 from schemas.delivery import Delivery
 from schemas.event import payload
+from schemas.frame import EPOCH
+from schemas.live import VehicleState
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
     BETWEEN_TOPICS,
@@ -44,6 +47,8 @@ class Table:
     """A table: its columns in order, those that identify a row, those searched by.
 
     ``order``: a further column, first and filled by the database: it grows in order of arrival.
+    ``newest``: a row takes the place of the one with its key unless its value there is less; None:
+    what is there stays.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Table:
     key: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
     order: str | None = None
+    newest: str | None = None
 
 
 _EVENT: Final = {
@@ -151,6 +157,26 @@ AUDIT_LOG: Final = Table(
     order="entry",
 )
 
+STATES: Final = Table(
+    "vehicle_states",
+    {
+        "kind": Column.TEXT,
+        "vehicle_id": Column.TEXT,
+        "body": Column.TEXT,
+        "time": Column.TIME,
+        "longitude": Column.NUMBER,
+        "latitude": Column.NUMBER,
+        "depth_m": Column.NUMBER,
+        "altitude_m": Column.NUMBER,
+        "status": Column.TEXT,
+        "zones": Column.JSON,
+        "unknown": Column.JSON,
+        "record": Column.JSON,
+    },
+    key=("kind", "vehicle_id"),
+    newest="time",
+)
+
 TABLES: Final = {
     table.name: table
     for table in (
@@ -165,6 +191,7 @@ TABLES: Final = {
         REJECTED,
         INTERNAL,
         AUDIT_LOG,
+        STATES,
     )
 }
 
@@ -218,51 +245,27 @@ def row(table: Table, delivery: Delivery, time: Callable[[int], object]) -> tupl
     return tuple([_FIT[column](fields.get(name)) for name, column in table.columns.items()])
 
 
-def create(table: Table, types: Mapping[Column, str], order_type: str) -> Iterator[str]:
-    """The statements that make ``table`` where absent, with these names for the column types."""
-    columns = [f'"{name}" {types[column]}' for name, column in table.columns.items()]
-    if table.order is not None:
-        columns.insert(0, f'"{table.order}" {order_type}')
-    if table.key:
-        key = "UNIQUE" if table.order is not None else "PRIMARY KEY"
-        columns.append(f"{key} ({names(table.key)})")
-    yield f'CREATE TABLE IF NOT EXISTS "{table.name}" ({", ".join(columns)})'
-    if table.index:
-        name = f"{table.name}_by_{'_'.join(table.index)}"
-        yield f'CREATE INDEX IF NOT EXISTS "{name}" ON "{table.name}" ({names(table.index)})'
+def state_row(state: VehicleState, time: Callable[[int], object]) -> tuple[object, ...]:
+    """The state as a row of ``STATES``; ``time`` as for ``row``."""
+    fields = state.record | {
+        "time": time((datetime.fromisoformat(state.time) - EPOCH) // _MICROSECOND),
+        "zones": _json.encode(state.zones).decode(),
+        "unknown": _json.encode(state.unknown).decode(),
+        "record": _json.encode(state.record).decode(),
+    }
+    return tuple([_FIT[column](fields.get(name)) for name, column in STATES.columns.items()])
 
 
-def extend(table: Table, types: Mapping[Column, str], present: Collection[str]) -> Iterator[str]:
-    """The statements that add the columns a table of an older version lacks to ``present``."""
-    for name, column in table.columns.items():
-        if name not in present:
-            yield f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {types[column]}'
-
-
-def insert(table: Table, source: str) -> str:
-    """The statement that adds rows unless one with their key is there.
-
-    ``source``: ``VALUES (...)`` or a query that gives the table's columns in their order.
-    """
-    # Table and column names are constants of this module.
-    return f'INSERT INTO "{table.name}" ({names(table.columns)}) {source} ON CONFLICT DO NOTHING'
-
-
-def in_order(table: Table) -> str:
-    """What to order rows by: their arrival where that is kept, else event time."""
-    if table.order is not None:
-        return f'"{table.order}"'
-    return ('"time" NULLS FIRST, ' if "time" in table.columns else "") + names(table.key)
-
-
-def row_values(table: Table, placeholder: str) -> str:
-    """``VALUES (...)`` with a placeholder a column, for ``insert``."""
-    return f"VALUES ({', '.join([placeholder] * len(table.columns))})"
-
-
-def names(columns: Iterable[str]) -> str:
-    """Column names as SQL lists them."""
-    return ", ".join(f'"{name}"' for name in columns)
+def state_of(found: Mapping[str, Any]) -> VehicleState:
+    """The state that a row of ``STATES`` holds, its JSON parsed and its time RFC 3339 text."""
+    return VehicleState(
+        kind=found["kind"],
+        vehicle_id=found["vehicle_id"],
+        time=found["time"],
+        record=found["record"],
+        zones=found["zones"],
+        unknown=tuple(found["unknown"]),
+    )
 
 
 def _text(value: object) -> object:
@@ -288,6 +291,7 @@ def _as_given(value: object) -> object:
     return value
 
 
+_MICROSECOND: Final = timedelta(microseconds=1)
 _WHOLE_END: Final = 2**63
 _FIT: Final[Mapping[Column, Callable[[object], object]]] = {
     Column.TEXT: _text,

@@ -33,7 +33,7 @@ def alerting(wiring: Wiring) -> Dataflow:
             advance=partial(apart.alert, batch_us),
             release=partial(alarms.release, batch_us=batch_us),
             release_after_s=settings.warning_batch_s,
-            fingerprint=settings.fingerprint(wiring.registry),
+            fingerprint=settings.fingerprint(),
         ),
     )
     results = op.merge("results", alerts, violations.dead_letters)

@@ -6,35 +6,34 @@ from typing import Any
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
+from flows.steps.assess import assess, judging
 from flows.steps.events import events_in
 from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
 from flows.wiring import Wiring, from_environment
 from rules import apart
-from schemas.enriched import TELEMETRY_ENRICHED, Enriched, read_enriched
+from rules.group import GroupState
+from schemas.enriched import TELEMETRY_ENRICHED, read_enriched
 
 
 def compliance(wiring: Wiring) -> Dataflow:
     """Judge the rules on frames with zones; tell what is violated and what no longer is."""
     flow = Dataflow("compliance")
-    settings, registry = wiring.settings, wiring.registry
+    settings, editions = wiring.settings, wiring.judged_by()
     enriched = events_in(flow, wiring, [TELEMETRY_ENRICHED], lambda e: read_enriched(e.data))
+    frames = op.map("frames", enriched.items, lambda item: item.frame)
     violations = follow(
         "compliance",
-        op.key_on("by_group", enriched.items, _group),
+        assess(frames, editions, settings.limits(), settings.key_groups),
         Keyed(
-            initial=apart.ComplianceState(),
-            advance=partial(apart.comply, registry),
-            fingerprint=settings.fingerprint(registry),
+            initial=GroupState(),
+            advance=judging(editions, partial(apart.comply, settings.policy())),
+            fingerprint=settings.fingerprint(),
         ),
     )
     results = op.merge("results", violations, enriched.dead_letters)
     write_results(results, wiring.sinks, "/farwatch/compliance", wiring.told)
     return flow
-
-
-def _group(enriched: Enriched) -> str:
-    return enriched.group
 
 
 def __getattr__(name: str) -> Any:

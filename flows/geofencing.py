@@ -7,26 +7,26 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows import telemetry
-from flows.steps.assess import assess
+from flows.steps.assess import assess, judging
 from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
 from flows.wiring import Wiring, from_environment
 from rules import apart
-from rules.group import FenceState
+from rules.group import GroupState
 
 
 def geofencing(wiring: Wiring) -> Dataflow:
     """Follow every vehicle through the zones; tell who entered and who left."""
     flow = Dataflow("geofencing")
-    settings, registry = wiring.settings, wiring.registry
+    settings, editions = wiring.settings, wiring.judged_by()
     decoded = telemetry.read(flow, wiring)
     fenced = follow(
         "geofence",
-        assess(decoded.frames, registry, settings.key_groups),
+        assess(decoded.frames, editions, settings.limits(), settings.key_groups),
         Keyed(
-            initial=FenceState(),
-            advance=partial(apart.geofence, registry),
-            fingerprint=settings.fingerprint(registry),
+            initial=GroupState(),
+            advance=judging(editions, partial(apart.geofence, settings.policy())),
+            fingerprint=settings.fingerprint(),
         ),
     )
     results = op.merge("results", fenced, decoded.dead_letters)

@@ -18,9 +18,10 @@ from connectors.contract import ConnectorError, SettingsError
 from connectors.registry import masked
 from flows.settings import Settings
 from flows.steps.dead_letter import DeadLetterLimitError
-from rules.registry import Registry
+from rules.registry import Registry, broken_promise
 
 MARKER: Final = "farwatch.json"
+DEFINITIONS: Final = "definitions.json"
 
 
 class FlowError(Exception):
@@ -60,16 +61,34 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
         "format": settings.format,
         "results": [masked(url) for url in settings.results],
         "key_groups": settings.key_groups,
-        "zones_and_rules": registry.fingerprint,
+        "zones": masked(settings.zones),
+        "rules": masked(settings.rules),
         "report": settings.report is not None,
     }
     try:
         _claim(folder, belongs)
+        _refuse_broken(folder, registry)
+        note_definitions(folder, registry)
     except OSError as exc:
         raise SettingsError(
             f"recovery folder `{folder}`: {exc.strerror}; name another with --recovery"
         ) from exc
     return RecoveryConfig(str(folder), timedelta(0))
+
+
+def note_definitions(folder: Path, registry: Registry) -> None:
+    """Note in a recovery folder which zones and rules its state was judged by."""
+    new = folder / f"{DEFINITIONS}.new"
+    new.write_text(json.dumps(registry.contents()))
+    new.replace(folder / DEFINITIONS)
+
+
+def _refuse_broken(folder: Path, registry: Registry) -> None:
+    noted = folder / DEFINITIONS
+    if not noted.is_file():
+        return
+    if broken := broken_promise(json.loads(noted.read_text()), registry.contents()):
+        raise SettingsError(f"recovery folder `{folder}`: {broken}, or start with a new folder")
 
 
 def _claim(folder: Path, belongs: dict[str, object]) -> None:

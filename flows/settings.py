@@ -19,12 +19,17 @@ from pydantic_settings import (
 from connectors.contract import ConnectorSettings, SettingsError
 from connectors.credentials import is_credential
 from rules.group import Policy
-from rules.registry import Registry
+from rules.legs import Limits
 from schemas.event import identity
+from schemas.frame import KINDS
 
 PREFIX: Final = "FARWATCH_"
 OTHER_VARIABLES: Final = {"FARWATCH_CONFIG", "FARWATCH_DATA", "FARWATCH_USER"}
 """Variables of that prefix that are no settings of a flow."""
+
+
+ByKind = Annotated[dict[str, Annotated[float, Field(gt=0)]], NoDecode]
+"""A limit a kind of vehicle; a kind that is not named keeps its own (``rules.legs``)."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +56,21 @@ class Settings(BaseSettings):
     )
     epoch_s: float = Field(0.5, gt=0, le=60, description="seconds between commits")
     epoch_rows: int = Field(400_000, ge=1, description="records a source hands out an epoch")
+    lateness_s: float = Field(
+        120,
+        ge=0,
+        description="seconds of event time a record may come late and still revise results",
+    )
+    max_gap_s: ByKind = Field(
+        {},
+        description="seconds between two fixes beyond which nothing is inferred, `KIND=S ...`",
+    )
+    max_speed_mps: ByKind = Field(
+        {}, description="speed that two fixes may imply, m/s, `KIND=SPEED ...`"
+    )
+    registry_poll_s: float = Field(
+        2, ge=0, description="seconds between two looks for changed zones and rules, 0 = none"
+    )
     warning_batch_s: float = Field(
         300, gt=0, description="seconds of event time whose warnings are told together"
     )
@@ -68,6 +88,21 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("max_gap_s", "max_speed_mps", mode="before")
+    @classmethod
+    def _by_kind(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [word.partition("=") for word in value.split()]
+        return {kind: number for kind, _, number in pairs}
+
+    @field_validator("max_gap_s", "max_speed_mps")
+    @classmethod
+    def _kinds_are_known(cls, value: dict[str, float]) -> dict[str, float]:
+        if unknown := sorted(value.keys() - set(KINDS)):
+            raise ValueError(f"no such kind `{unknown[0]}`; give one of {', '.join(KINDS)}")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -118,13 +153,22 @@ class Settings(BaseSettings):
             format=self.format, batch_rows=self.frame_rows, epoch_rows=self.epoch_rows
         )
 
-    def fingerprint(self, registry: Registry) -> str:
+    def fingerprint(self) -> str:
         """What state depends on: the same fingerprint reads it, another must not."""
-        return identity(registry.fingerprint, self.key_groups)
+        return identity("key groups", self.key_groups)
+
+    def limits(self) -> Limits:
+        """What vehicles may do between two fixes."""
+        return Limits.of(self.max_gap_s, self.max_speed_mps)
 
     def policy(self) -> Policy:
         """How results are told."""
-        return Policy(round(self.warning_batch_s * 1e6), tally=self.report is not None)
+        return Policy(
+            limits=self.limits(),
+            lateness_us=round(self.lateness_s * 1e6),
+            warning_batch_us=round(self.warning_batch_s * 1e6),
+            tally=self.report is not None,
+        )
 
 
 def _refuse_unknown(settings: type[Settings]) -> None:

@@ -7,7 +7,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows import telemetry
-from flows.steps.assess import assess
+from flows.steps.assess import assess, judging
 from flows.steps.bookkeeping import sample_tracks
 from flows.steps.live import tell_telemetry, telling, wanted_topics
 from flows.steps.results import write_results
@@ -20,19 +20,19 @@ from schemas.live import TELEMETRY
 def watch(wiring: Wiring) -> Dataflow:
     """Hold every record against zones and rules and tell what happened."""
     flow = Dataflow("watch")
-    settings, registry, policy = wiring.settings, wiring.registry, wiring.settings.policy()
+    settings, editions, policy = wiring.settings, wiring.judged_by(), wiring.settings.policy()
     wanted = wanted_topics(wiring.sinks.values())
     decoded = telemetry.read(flow, wiring)
-    by_group = assess(decoded.frames, registry, settings.key_groups)
+    by_group = assess(decoded.frames, editions, settings.limits(), settings.key_groups)
     watched = follow(
         "watch",
         by_group,
         Keyed(
             initial=group.GroupState(),
-            advance=telling(partial(group.advance, registry, policy), registry, wanted),
+            advance=telling(judging(editions, partial(group.advance, policy)), wanted),
             release=partial(group.release, policy),
             release_after_s=settings.warning_batch_s,
-            fingerprint=settings.fingerprint(registry),
+            fingerprint=settings.fingerprint(),
         ),
     )
     results = op.merge("results", watched, decoded.dead_letters)

@@ -1,7 +1,7 @@
 """What a flow is wired to: opened from its settings, checked before anything runs."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bytewax.dataflow import Dataflow
@@ -17,7 +17,9 @@ from connectors.contract import (
 )
 from connectors.refused import RefusedItems
 from connectors.registry import open_sink, open_source
+from flows.launch import note_definitions
 from flows.settings import Settings
+from flows.steps.editions import Editions
 from flows.steps.registry import load_registry
 from flows.steps.results import Told
 from rules.registry import Registry
@@ -38,6 +40,11 @@ class Wiring:
     told: Told = field(default_factory=Told)
     refused: RefusedItems = field(default_factory=RefusedItems)
     on_progress: Progress | None = None
+    editions: Editions | None = None
+
+    def judged_by(self) -> Editions:
+        """The zones and rules in force, which may change while the flow runs."""
+        return self.editions or Editions(self.registry)
 
 
 def wire(
@@ -70,12 +77,25 @@ def wire(
         sinks=sinks,
         registry=registry,
         refused=connector.refused,
+        editions=Editions(
+            registry,
+            settings.zones if zones else "",
+            settings.rules if rules else "",
+            settings.registry_poll_s,
+            lambda changed: _taken(changed, settings, sinks.values()),
+        ),
     )
 
 
-def keep_registry(wiring: Wiring) -> None:
+def _taken(registry: Registry, settings: Settings, sinks: Iterable[Sink]) -> None:
+    """What is to be done when changed zones and rules are taken."""
+    keep_registry(registry, sinks)
+    if settings.recovery:
+        note_definitions(settings.recovery, registry)
+
+
+def keep_registry(registry: Registry, sinks: Iterable[Sink]) -> None:
     """Write the zones and rules to every sink that keeps them beside the events."""
-    registry = wiring.registry
     zones = [
         Definition(
             id=zone.id,
@@ -96,7 +116,7 @@ def keep_registry(wiring: Wiring) -> None:
         )
         for compiled in registry.book.rules
     ]
-    for sink in wiring.sinks.values():
+    for sink in sinks:
         if isinstance(sink, RegistryStore):
             sink.write_registry(zones, rules)
 
@@ -120,7 +140,7 @@ def from_environment(
         settings = Settings.load()
         _refuse_launcher_settings(settings)
         wiring = wire(settings, zones=zones, rules=rules)
-        keep_registry(wiring)
+        keep_registry(wiring.registry, wiring.sinks.values())
         return build(wiring)
     except (SettingsError, ConnectorError) as exc:
         sys.stderr.write(f"farwatch: {exc}\n")

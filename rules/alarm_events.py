@@ -52,16 +52,23 @@ def clear_alarms(
         event.data.update(
             state="returned-unacknowledged",
             message=f"{book.rules[now.rule[i]].rule.id} no longer holds",
-            reason="zone_exited" if left else "condition_false",
+            reason=_end(book, int(now.zone[i]), event) if left else "condition_false",
             duration_s=(event.happened_us - int(now.since_us[i])) / 1e6,
         )
         events.append(event)
     return events
 
 
+def _end(book: RuleBook, zone: int, event: Event) -> str:
+    """Why a stay ended: rules on zones to keep in are about stays outside."""
+    if not book.fences.keep_in[zone]:
+        return "zone_exited"
+    place, at_us = np.array([zone]), np.array([event.happened_us])
+    return "zone_entered" if book.fences.in_force(place, at_us)[0] else "zone_changed"
+
+
 def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
-    zone = now.zone[i]
-    zone_id = "" if zone == NO_ZONE else book.fences.zones[zone].id
+    zone_id = book.zone_id(int(now.zone[i]))
     occasion = now.visit_id[i] or now.moment[i]
     return identity("alarm", book.rules[now.rule[i]].rule.id, vehicle_id, zone_id, occasion)
 

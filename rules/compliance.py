@@ -4,6 +4,7 @@ Conditions are judged on columns without state (``RuleBook``), then followed alo
 track. An input that is missing makes the answer unknown: that raises nothing and clears nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,11 @@ import numpy as np
 from rules.alarm_events import LATER, clear_alarms, raise_alarms
 from rules.conditions import Conditions, StayVerdicts
 from rules.expressions import TRUE, UNKNOWN
-from rules.geofence import Stays
 from rules.rulebook import NO_ZONE, RuleBook, Verdicts
 from rules.spans import Spans, spans
-from rules.tracks import Tracks
-from schemas.event import Event
+from rules.tracks import FOREVER, Tracks
+from rules.visits import Stays
+from schemas.event import Event, identity
 from schemas.frame import Bools, Longs, Rows, where
 
 
@@ -23,38 +24,59 @@ from schemas.frame import Bools, Longs, Rows, where
 class _Entries:
     """Where conditions hold or may hold: m entries of a rule, a row and a stay.
 
-    ``rule``, ``row``: (m,). ``zone``: (m,) or ``NO_ZONE``. ``visit``: (m,) index into
-    ``Stays.visits``, -1 for rules on the record alone. ``certain``: (m,) False = input missing.
+    ``rule``, ``row``: (m,). ``zone``: (m,) or ``NO_ZONE``. ``stay``: (m,) index into the stays,
+    -1 for rules on the record alone. ``certain``: (m,) False = input missing.
     """
 
     rule: Rows
     row: Rows
     zone: Rows
-    visit: Rows
+    stay: Rows
     certain: Bools
 
 
-def follow(
-    book: RuleBook,
-    open_conditions: Conditions,
-    tracks: Tracks,
-    on_records: Verdicts,
-    stays: Stays,
-    on_stays: StayVerdicts,
-) -> tuple[Conditions, list[Event]]:
-    """Follow conditions along the tracks; returns what holds now and the alarms' events.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Conditions that held in some rows, open or ended.
 
-    ``on_records``: verdicts on the tracks' rows of the rules on the record alone. An alarm is
-    raised at the first record at which its condition is true and has held for the rule's ``for``;
-    it is cleared at the first record at which the condition does not hold or the vehicle has left
-    the zone.
+    ``until_us``: (c,) int64 event time of the record that ended each, ``FOREVER`` = it goes on.
+    ``fresh``: (c,) object, the moment each would be named by had nothing been told before.
     """
+
+    conditions: Conditions
+    until_us: Longs
+    fresh: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What conditions are followed through: records in order, their stays, the verdicts on both.
+
+    ``on_records``: verdicts on the tracks' rows of the rules on the record alone.
+    """
+
+    tracks: Tracks
+    on_records: Verdicts
+    stays: Stays
+    on_stays: StayVerdicts
+
+
+def follow(
+    book: RuleBook, names: Mapping[str, str], open_conditions: Conditions, seen: Seen
+) -> tuple[Conditions, Held, list[Event]]:
+    """Follow conditions along the tracks; returns what holds now, what held, the alarms' events.
+
+    ``names``: moments given before, by ``condition_key``. An alarm is raised at the first record at
+    which its condition is true and has held for the rule's ``for``; it is cleared at the first
+    record at which the condition does not hold or the vehicle has left the zone.
+    """
+    tracks, on_records, stays, on_stays = seen.tracks, seen.on_records, seen.stays, seen.on_stays
     slots = int(max(tracks.slot.max(initial=-1), open_conditions.slot.max(initial=-1))) + 1
     run_of_condition = tracks.run_of_slot(slots)[open_conditions.slot]
     touched = where(run_of_condition >= 0)
     known, known_run = open_conditions.take(touched), run_of_condition[touched]
     if not len(known) and not len(on_records.rule) and not len(on_stays.verdicts.rule):
-        return open_conditions, []
+        return open_conditions, Held(Conditions(), np.empty(0, np.int64), np.empty(0, object)), []
     entries = _join(_on_records(on_records, known, known_run, tracks), _on_stays(on_stays))
     key = _Key(len(tracks.slot), len(book.fences.zones))
     run = tracks.run[entries.row]
@@ -70,11 +92,33 @@ def follow(
     )
     known = known.take(np.argsort(known_subject, kind="stable"))
     now = _conditions(found, key, tracks, stays, known, entries)
+    fresh = now.moment.copy()
+    if names:
+        _rename(book, names, tracks, now, where(found.first >= 0))
+    after = _rows_after(found, key, tracks)
     events = raise_alarms(book, now, tracks, _due(book, now, tracks, entries, found))
-    events += clear_alarms(book, now, tracks, _rows_after(found, key, tracks), on_stays)
+    events += clear_alarms(book, now, tracks, after, on_stays)
     events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
     kept = open_conditions.take(where(run_of_condition < 0))
-    return kept.plus(now.take(where(~found.ended))), events
+    until_us = np.where(after < 0, FOREVER, tracks.frame.time_us[after])
+    return kept.plus(now.take(where(~found.ended))), Held(now, until_us, fresh), events
+
+
+def condition_key(vehicle_id: str, rule_id: str, zone_id: str, moment: str) -> str:
+    """What names a condition of a vehicle that began at a moment, before any revision."""
+    return identity("condition", rule_id, vehicle_id, zone_id, moment)
+
+
+def _rename(
+    book: RuleBook, names: Mapping[str, str], tracks: Tracks, now: Conditions, begun: Rows
+) -> None:
+    """Give conditions that begin here, and were told before under another moment, that one."""
+    runs = tracks.run_of_slot(int(tracks.slot.max(initial=-1)) + 1)
+    for i in begun.tolist():
+        vehicle_id = tracks.vehicle_id(int(runs[now.slot[i]]))
+        rule_id, zone_id = book.rules[now.rule[i]].rule.id, book.zone_id(int(now.zone[i]))
+        key = condition_key(vehicle_id, rule_id, zone_id, now.moment[i])
+        now.moment[i] = names.get(key, now.moment[i])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +157,7 @@ def _on_records(verdicts: Verdicts, known: Conditions, known_run: Rows, tracks: 
         rule=verdicts.rule[np.concatenate([place, asked[maybe]])],
         row=rows,
         zone=np.full(len(rows), NO_ZONE),
-        visit=np.full(len(rows), -1),
+        stay=np.full(len(rows), -1),
         certain=np.arange(len(rows)) < len(row),
     )
 
@@ -125,7 +169,7 @@ def _on_stays(judged: StayVerdicts) -> _Entries:
         rule=judged.verdicts.rule[place],
         row=judged.row[pair],
         zone=judged.zone[pair],
-        visit=judged.visit[pair],
+        stay=judged.stay[pair],
         certain=code[place, pair] == TRUE,
     )
 
@@ -135,7 +179,7 @@ def _join(a: _Entries, b: _Entries) -> _Entries:
         np.concatenate([a.rule, b.rule]),
         np.concatenate([a.row, b.row]),
         np.concatenate([a.zone, b.zone]),
-        np.concatenate([a.visit, b.visit]),
+        np.concatenate([a.stay, b.stay]),
         np.concatenate([a.certain, b.certain]),
     )
 
@@ -165,11 +209,11 @@ def _conditions(
     now.moment[begins] = [tracks.moment(r) for r in row.tolist()]
     now.since_fix[begins] = [tracks.frame.fix_name(r) for r in row.tolist()]
     # All entries of a span are of one stay: leaving a zone ends the span.
-    visit = np.full(k, -1, np.intp)
+    stay = np.full(k, -1, np.intp)
     owned = where(found.owner >= 0)
-    visit[found.owner[owned]] = entries.visit[owned]
-    of_stay = begins[visit[begins] >= 0]
-    now.visit_id[of_stay] = stays.visits.visit_id[visit[of_stay]]
+    stay[found.owner[owned]] = entries.stay[owned]
+    of_stay = begins[stay[begins] >= 0]
+    now.visit_id[of_stay] = stays.visit_id[stay[of_stay]]
     return now
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rules.geofence import Stays
 from rules.rulebook import RuleBook, Verdicts
 from rules.tracks import Tracks
+from rules.visits import Stays
 from schemas.frame import Longs, Rows
 
 
@@ -70,7 +70,7 @@ class StayVerdicts:
     """Verdicts of the rules on stays: pairs of a row and a stay, (m,) each, with their zones."""
 
     row: Rows
-    visit: Rows
+    stay: Rows
     zone: Rows
     verdicts: Verdicts
 
@@ -79,16 +79,16 @@ def judge_stays(
     book: RuleBook, tracks: Tracks, stays: Stays, known: Judged | None = None
 ) -> StayVerdicts:
     """Judge the rules on stays for every row of every stay; ``known`` saves doing it twice."""
-    row, visit = stays.pairs()
-    zone = stays.visits.zone[visit]
+    row, stay = stays.pairs()
+    zone = stays.zone[stay]
     if known is None:
-        return StayVerdicts(row, visit, zone, book.judge_stays(tracks.frame, row, zone))
+        return StayVerdicts(row, stay, zone, book.judge_stays(tracks.frame, row, zone))
     zones = len(book.fences.zones)
     asked, have = row * zones + zone, known.row * zones + known.zone
     place = np.searchsorted(have, asked)
     found = place < len(have)
     found[found] = have[place[found]] == asked[found]
     if not found.all():
-        # Rows of a stay without a position of their own: few, judged here.
-        return StayVerdicts(row, visit, zone, book.judge_stays(tracks.frame, row, zone))
-    return StayVerdicts(row, visit, zone, known.verdicts.take(place))
+        # Rows without a position of their own, or in an exit buffer: few, judged here.
+        return StayVerdicts(row, stay, zone, book.judge_stays(tracks.frame, row, zone))
+    return StayVerdicts(row, stay, zone, known.verdicts.take(place))

@@ -1,309 +1,241 @@
-"""The geofence: which vehicle is in which zone, who entered and who left.
+"""The geofence: which vehicle is in which zone since when, who entered, left, stayed too long.
 
-Presence is judged record by record without state (``Fences.presence``), then followed along each
-vehicle's track (``follow``). A record without a position says nothing about presence, and neither
-does a record without the depth (altitude) that a zone's band asks for: no enter, no exit.
+Presence is a function of continuous event time: between two fixes a vehicle moves straight and
+evenly (``rules.legs``). What changes along the tracks is found on columns (``rules.changes``); the
+course of each visit that has a change, or falls due, is then followed (``rules.course``). All other
+visits go on as they are. A record without a position says nothing about presence, and neither does
+a fix without the depth (altitude) that a zone's band asks for: no entry, no exit.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
 
 import numpy as np
 
-from rules.spans import spans
-from rules.tracks import NEVER, Roster, Tracks
-from rules.zone_index import ZoneIndex
-from schemas.event import ZONE_ENTERED, ZONE_EXITED, Event, identity
-from schemas.frame import Bools, Floats, Frame, Longs, Rows, rfc3339, where
-from schemas.zone import Zone
+from rules.changes import Changes, Followed, find_changes
+from rules.course import Change, Course, Scene, Told
+from rules.fences import Fences, Presence
+from rules.legs import Legs
+from rules.nearest import distance_to_shape_m
+from rules.tracks import FIX_FIELDS, NEVER, Tracks
+from rules.visits import AWAY, ENTERING, INSIDE, LEAVING, Crossing, Stays, Visits, visits_of
+from rules.ways import Marks, among
+from rules.zone_events import GAP_SPEED, GAP_TIME, gap_event
+from schemas.event import Event
+from schemas.frame import Bools, Rows, where
 
-FOREVER = int(np.iinfo(np.int64).max)
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """Pairs of a row and a zone that holds it (``certain``) or may hold it; sorted by row."""
-
-    row: Rows
-    zone: Rows
-    certain: Bools
-
-    def rows_unknown(self) -> int:
-        """How many rows may be in a zone but nobody can tell."""
-        return 0 if self.certain.all() else len(np.unique(self.row[~self.certain]))
-
-    def among(self, rows: Rows) -> "Presence":
-        """The pairs of ``rows`` (ascending), rows counted within them."""
-        place = np.searchsorted(rows, self.row)
-        held = where(rows[np.minimum(place, len(rows) - 1)] == self.row) if len(rows) else place[:0]
-        return Presence(place[held], self.zone[held], self.certain[held])
-
-    def part(self, pairs: slice, first_row: int) -> "Presence":
-        """The pairs of a stretch of rows, rows counted from ``first_row``."""
-        return Presence(self.row[pairs] - first_row, self.zone[pairs], self.certain[pairs])
-
-
-class Fences:
-    """The zones in force as columns: index in plan, bands of depth and altitude, times."""
-
-    def __init__(self, zones: Sequence[Zone]) -> None:
-        self.index = ZoneIndex(zones)
-        self.zones = self.index.zones
-        # (zones,) float64 metres, NaN = no bound; both bounds belong to the zone.
-        self.bands = [
-            ("depth_m", _bounds([z.min_depth_m for z in zones], [z.max_depth_m for z in zones])),
-            (
-                "altitude_m",
-                _bounds([z.min_altitude_m for z in zones], [z.max_altitude_m for z in zones]),
-            ),
-        ]
-        # (zones,) int64 event time: in force from (included) to (excluded).
-        self.from_us = _times([z.effective_from_us for z in zones], NEVER)
-        self.to_us = _times([z.effective_to_us for z in zones], FOREVER)
-
-    def presence(self, frame: Frame) -> Presence:
-        """Which zones in force hold, or may hold, each record's position."""
-        hits = self.index.locate(frame.body, frame.number("longitude"), frame.number("latitude"))
-        possible, certain = self.allows(frame, hits.row, hits.zone)
-        return Presence(hits.row[possible], hits.zone[possible], certain[possible])
-
-    def allows(self, frame: Frame, row: Rows, zone: Rows) -> tuple[Bools, Bools]:
-        """Whether time, depth and altitude allow record ``row[i]`` in ``zone[i]``, and surely so.
-
-        An unknown depth (altitude) excludes nothing, but nothing is sure in a zone that asks.
-        """
-        time_us = frame.time_us[row]
-        possible = (time_us >= self.from_us[zone]) & (time_us < self.to_us[zone])
-        certain = np.ones(len(row), np.bool_)
-        for name, bounds in self.bands:
-            if bounds is not None:
-                low, high = bounds
-                value = frame.number(name)[row]
-                # Comparisons with NaN are False: an unknown value is never outside a band.
-                possible &= ~((value < low[zone]) | (value > high[zone]))
-                banded = ~(np.isnan(low[zone]) & np.isnan(high[zone]))
-                certain &= ~(banded & np.isnan(value))
-        return possible, certain
+_LONGITUDE, _LATITUDE, _DEPTH, _ACCURACY = map(
+    FIX_FIELDS.index, ("longitude", "latitude", "depth_m", "position_accuracy_m")
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Visits:
-    """Stays in zones, open or ended; v of them.
+class Moves:
+    """Records in order and what they say by themselves.
 
-    ``slot``: (v,) roster slot of the vehicle. ``zone``: (v,) index into ``Fences.zones``.
-    ``entered_us``: (v,) int64 event time of the entry. ``visit_id``: (v,) object, text.
+    ``presence``: of the tracks' rows; ``between``: what happens on the legs (``rules.ways``).
     """
 
-    slot: Rows = field(default_factory=lambda: np.empty(0, np.intp))
-    zone: Rows = field(default_factory=lambda: np.empty(0, np.intp))
-    entered_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
-    visit_id: np.ndarray = field(default_factory=lambda: np.empty(0, object))
-
-    def __len__(self) -> int:
-        return len(self.slot)
-
-    def take(self, rows: Rows) -> "Visits":
-        """The visits at the given positions."""
-        return Visits(self.slot[rows], self.zone[rows], self.entered_us[rows], self.visit_id[rows])
-
-    def plus(self, other: "Visits") -> "Visits":
-        """These visits and the other ones after them."""
-        return Visits(
-            np.concatenate([self.slot, other.slot]),
-            np.concatenate([self.zone, other.zone]),
-            np.concatenate([self.entered_us, other.entered_us]),
-            np.concatenate([self.visit_id, other.visit_id]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Stays:
-    """Visits as stretches of rows of one ``Tracks``: visit i holds rows start[i] to stop[i]."""
-
-    visits: Visits
-    start: Rows
-    stop: Rows
-
-    def pairs(self) -> tuple[Rows, Rows]:
-        """Every (row, visit) pair: two (m,) arrays."""
-        length = self.stop - self.start
-        visit = np.repeat(np.arange(len(length)), length)
-        offset = np.arange(len(visit)) - np.repeat(np.cumsum(length) - length, length)
-        return self.start[visit] + offset, visit
+    tracks: Tracks
+    legs: Legs
+    presence: Presence
+    between: Marks
 
 
 def follow(
-    fences: Fences, open_visits: Visits, before: Roster, tracks: Tracks, presence: Presence
+    fences: Fences, names: Mapping[str, str], visits: Visits, moves: Moves
 ) -> tuple[Visits, Stays, list[Event]]:
     """Follow presence along the tracks.
 
-    ``open_visits``: the group's visits open before these rows; ``before``: its roster as it was
-    before them. Returns the visits open now, the stays that touch these rows, and the events by
-    vehicle and record; of one record the exits first.
+    ``names``: visit ids given before, by the id a visit would get now. ``visits``: the group's,
+    as they were before these rows. Returns the visits now, the stays that touch these rows, and the
+    events by vehicle, record and time; of one moment the exits first.
     """
-    if not len(tracks.frame):
-        return open_visits, Stays(Visits(), np.empty(0, np.intp), np.empty(0, np.intp)), []
-    zones = max(len(fences.zones), 1)
-    slots = int(max(tracks.slot.max(initial=-1), open_visits.slot.max(initial=-1))) + 1
-    run_of_visit = tracks.run_of_slot(slots)[open_visits.slot]
-    touched = where(run_of_visit >= 0)
-    known, known_run = open_visits.take(touched), run_of_visit[touched]
-    known_subject = known_run * zones + known.zone
-    row, zone, certain = _entries(fences, tracks, presence, known_subject)
-    run, rows_of_run = tracks.run[row], np.diff(tracks.start)
-    found = spans(
-        subject=run * zones + zone,
-        rank=row - tracks.start[run],
-        certain=certain,
-        open_subject=known_subject,
-        length=rows_of_run[run],
-        of_open=rows_of_run[known_run],
+    tracks, legs, zones = moves.tracks, moves.legs, max(len(fences.zones), 1)
+    slots = int(max(tracks.slot.max(initial=-1), visits.slot.max(initial=-1))) + 1
+    run = tracks.run_of_slot(slots)[visits.slot]
+    here = where(run >= 0)
+    known, subject = visits.take(here), run[here] * zones + visits.zone[here]
+    changes = find_changes(
+        fences, tracks, legs, moves.presence, moves.between, Followed(subject, known.code)
     )
-    run, zone = found.subject // zones, found.subject % zones
-    entered, left = where(found.first >= 0), where(found.ended)
-    start = tracks.start[run] + np.maximum(found.first, 0)
-    stop = tracks.start[run] + found.last + 1
-    # Spans come sorted by subject and an open visit's span is its subject's first, so the spans
-    # that go on stand in the order of the open visits sorted by subject.
-    known = known.take(np.argsort(known_subject, kind="stable"))
-    visits = _visits(fences, tracks, known, (run, zone, start), entered)
-    previous_us = _previous_fix_us(before, tracks)
-    told = [
-        (visits.slot[i], stop[i], 0, _exited(fences, tracks.frame, visits, int(i), at))
-        for i in left
-        for at in [(int(stop[i]), previous_us[stop[i]])]
+    busy = among(subject, changes.subject) | _due(fences, legs, run[here], known)
+    idle = known.take(where(~busy))
+    stays = _whole(idle, tracks, run[here][~busy])
+    gone = np.ones(len(visits), np.bool_)
+    gone[here[~busy]] = gone[run < 0] = False
+    scene = Scene(fences, tracks, legs, names, _clear_of(fences, legs))
+    courses: list[Course] = []
+    if gone.any() or len(changes):
+        courses = _courses(scene, known.take(where(busy)), subject[busy], changes)
+        visits = visits.take(where(~gone)).plus(
+            visits_of([row for course in courses if (row := course.state())])
+        )
+        stays = _joined(stays, [stay for course in courses for stay in course.stays])
+    told = [one for course in courses for one in course.told] + _gaps(scene, courses)
+    told.sort(key=_order)
+    return visits, stays, [one.event for one in told]
+
+
+def _order(told: Told) -> tuple[int, int, int, str]:
+    return told.row, told.event.happened_us, told.order, told.event.event_id
+
+
+def _due(fences: Fences, legs: Legs, run: Rows, known: Visits) -> Bools:
+    """(k,) which visits something falls due for by the newest fix of their run."""
+    begin, end = legs.first[run], legs.first[run + 1]
+    has_fix = end > begin
+    newest_us = np.full(len(run), NEVER)
+    newest_us[has_fix] = legs.after.time_us[end[has_fix] - 1]
+    hold_us = np.zeros(len(run), np.int64)
+    entering, leaving = known.phase == ENTERING, known.phase == LEAVING
+    hold_us[entering] = fences.min_inside_us[known.zone[entering]]
+    hold_us[leaving] = fences.min_outside_us[known.zone[leaving]]
+    away = known.phase == AWAY
+    hold_us[away] = fences.dwell_window_us[known.zone[away]]
+    due_us = np.where(known.phase == INSIDE, known.dwell_due_us, known.since_us + hold_us)
+    return has_fix & (newest_us >= due_us)
+
+
+def _courses(scene: Scene, known: Visits, subject: Rows, changes: Changes) -> list[Course]:
+    """The courses of all subjects with a change or something due, by subject."""
+    zones = max(len(scene.fences.zones), 1)
+    rows = dict(zip(subject.tolist(), _rows_of(known), strict=True))
+    by_subject: dict[int, list[Change]] = {s: [] for s in rows}
+    for s, change in zip(changes.subject.tolist(), _changes(scene.legs, changes), strict=True):
+        by_subject.setdefault(s, []).append(change)
+    courses = []
+    for s in sorted(by_subject):
+        course = Course(scene, s // zones, s % zones, rows.get(s))
+        for change in by_subject[s]:
+            course.take(change)
+        course.finish()
+        courses.append(course)
+    return courses
+
+
+def _rows_of(visits: Visits) -> list[tuple[Any, ...]]:
+    if not len(visits):
+        return []
+    return list(zip(*(column.tolist() for column in visits.columns()), strict=True))
+
+
+def _changes(legs: Legs, changes: Changes) -> list[Change]:
+    place = changes.place[[_LONGITUDE, _LATITUDE, _DEPTH]].T.tolist()
+    uncertainty_s = _uncertainty_s(legs, changes)
+    return [
+        Change(
+            row,
+            leg >= 0,
+            what,
+            time_us,
+            Crossing(
+                time_us,
+                *_known(*at),
+                "zone_changed" if rezoned else "inferred" if crossed else "observed",
+                None if seconds < 0 else seconds,
+            ),
+        )
+        for row, leg, what, time_us, at, rezoned, crossed, seconds in zip(
+            changes.row.tolist(),
+            changes.leg.tolist(),
+            changes.what.tolist(),
+            changes.time_us.tolist(),
+            place,
+            changes.rezoned.tolist(),
+            changes.crossed.tolist(),
+            uncertainty_s,
+            strict=True,
+        )
     ]
-    told += [
-        (visits.slot[i], start[i], 1, _entered(fences, tracks.frame, visits, int(i), at))
-        for i in entered
-        for at in [(int(start[i]), previous_us[start[i]])]
-    ]
-    told.sort(key=lambda event: event[:3])
-    still_open = open_visits.take(where(run_of_visit < 0)).plus(visits.take(where(~found.ended)))
-    return still_open, Stays(visits, start, stop), [event for *_, event in told]
 
 
-def _entries(
-    fences: Fences, tracks: Tracks, presence: Presence, open_subject: Rows
-) -> tuple[Rows, Rows, Bools]:
-    """Where a vehicle is or may be in a zone: (row, zone, certain), (m,) each, every row once.
+def _known(
+    longitude: float, latitude: float, depth_m: float
+) -> tuple[float | None, float | None, float | None]:
+    return _or_none(longitude), _or_none(latitude), _or_none(depth_m)
 
-    A record without a position does not say where the vehicle is, but its time, depth or altitude
-    may say where it is not: it may be in each zone that its vehicle is in or has a fix in.
+
+def _or_none(value: float) -> float | None:
+    return None if isnan(value) else value
+
+
+def _uncertainty_s(legs: Legs, changes: Changes) -> list[float]:
+    """How far the time of each change may be off, seconds; -1 = there is no fix before.
+
+    At most the time between the two fixes; less where they state their accuracy: what the vehicle
+    needs for that way at the speed it went.
     """
-    nowhere = where(np.isnan(tracks.frame.number("longitude")))
-    if not len(nowhere):
-        return presence.row, presence.zone, presence.certain
-    zones = max(len(fences.zones), 1)
-    # Candidates sorted by run, so that those of a row's run are a slice.
-    subject = np.unique(
-        np.concatenate([open_subject, tracks.run[presence.row] * zones + presence.zone])
-    )
-    first, end = np.searchsorted(
-        subject, np.stack([tracks.run[nowhere], tracks.run[nowhere] + 1]) * zones
-    )
-    row = np.repeat(nowhere, end - first)
-    skipped = np.repeat(np.cumsum(end - first) - (end - first), end - first)
-    zone = subject[np.repeat(first, end - first) + np.arange(len(row)) - skipped] % zones
-    possible, _ = fences.allows(tracks.frame, row, zone)
-    row, zone = row[possible], zone[possible]
-    return (
-        np.concatenate([presence.row, row]),
-        np.concatenate([presence.zone, zone]),
-        np.concatenate([presence.certain, np.zeros(len(row), np.bool_)]),
-    )
+    known = changes.before_us != NEVER
+    seconds = np.where(known, (changes.shown_us - changes.before_us) / 1e6, -1.0)
+    crossed = where(changes.crossed)
+    leg = changes.leg[crossed]
+    accuracy_m = np.fmax(legs.before.values[_ACCURACY][leg], legs.after.values[_ACCURACY][leg])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_speed_s = np.round(accuracy_m * seconds[crossed] / legs.distance_m[leg], 6)
+    # What nobody knows is not smaller.
+    seconds[crossed] = np.where(by_speed_s < seconds[crossed], by_speed_s, seconds[crossed])
+    found: list[float] = seconds.tolist()
+    return found
 
 
-def _previous_fix_us(before: Roster, tracks: Tracks) -> Longs:
-    """(n,) event time of the vehicle's last fix before each row, ``NEVER`` = none."""
-    rows, frame = np.arange(len(tracks.frame)), tracks.frame
-    located = ~np.isnan(frame.number("longitude"))
-    # latest[i]: the newest located row up to row i, of any vehicle.
-    latest = np.maximum.accumulate(np.where(located, rows, -1))
-    earlier = np.concatenate([[-1], latest[:-1]])
-    slot = tracks.slot
-    known = slot < len(before)
-    of_run = np.full(len(slot), NEVER)
-    of_run[known] = before.last_fix_us[slot[known]]
-    in_run = earlier >= tracks.start[tracks.run]
-    return np.where(in_run, frame.time_us[np.maximum(earlier, 0)], of_run[tracks.run])
+def _gaps(scene: Scene, courses: list[Course]) -> list[Told]:
+    """The gaps in the tracks that end here: of a vehicle's limits, or of a zone it was in."""
+    legs, tracks = scene.legs, scene.tracks
+    lost: dict[int, set[str]] = {}
+    for course in courses:
+        for row in course.lost_at:
+            lost.setdefault(row, set()).add(scene.fences.zones[course.zone].id)
+    wide = legs.row[where(legs.known & ~legs.trusted)].tolist()
+    told = []
+    for row in sorted(lost.keys() | set(wide)):
+        leg = int(np.searchsorted(legs.row, row))
+        event = gap_event(
+            tracks.vehicle_id(int(legs.run[leg])),
+            int(legs.before.time_us[leg]),
+            int(legs.after.time_us[leg]),
+            float(legs.distance_m[leg]),
+            GAP_SPEED if legs.too_fast[leg] else GAP_TIME,
+            sorted(lost.get(row, ())),
+        )
+        told.append(Told(row, -1, event))
+    return told
 
 
-def _visits(
-    fences: Fences, tracks: Tracks, known: Visits, at: tuple[Rows, Rows, Rows], entered: Rows
-) -> Visits:
-    """The visit of each span: those at ``entered`` begin here, the others are ``known``."""
-    run, zone, start = at
-    entered_us = tracks.frame.time_us[np.minimum(start, len(tracks.frame) - 1)]
-    visit_id = np.empty(len(run), object)
-    goes_on = np.ones(len(run), np.bool_)
-    goes_on[entered] = False
-    entered_us[goes_on], visit_id[goes_on] = known.entered_us, known.visit_id
-    for i in entered.tolist():
-        zone_id, vehicle_id = fences.zones[zone[i]].id, tracks.vehicle_id(int(run[i]))
-        visit_id[i] = identity("visit", zone_id, vehicle_id, tracks.moment(int(start[i])))
-    return Visits(tracks.slot[run], zone, entered_us, visit_id)
-
-
-def _entered(
-    fences: Fences, frame: Frame, visits: Visits, i: int, at: tuple[int, np.int64]
-) -> Event:
-    _, previous_us = at
-    changed = NEVER < previous_us < fences.from_us[visits.zone[i]]
-    return _event(ZONE_ENTERED, fences, frame, (visits, i), (*at, changed))
-
-
-def _exited(
-    fences: Fences, frame: Frame, visits: Visits, i: int, at: tuple[int, np.int64]
-) -> Event:
-    row, _ = at
-    changed = frame.time_us[row] >= fences.to_us[visits.zone[i]]
-    event = _event(ZONE_EXITED, fences, frame, (visits, i), (*at, changed))
-    event.data["duration_s"] = int(frame.time_us[row] - visits.entered_us[i]) / 1e6
-    return event
-
-
-def _event(
-    kind: str,
-    fences: Fences,
-    frame: Frame,
-    visit: tuple[Visits, int],
-    at: tuple[int, np.int64, np.bool_ | bool],
-) -> Event:
-    visits, i = visit
-    row, previous_us, changed = at
-    zone, time_us = fences.zones[visits.zone[i]], int(frame.time_us[row])
-    return Event(
-        type=kind,
-        event_id=identity(kind, visits.visit_id[i]),
-        vehicle_id=frame.vehicle_ids[int(frame.vehicle[row])],
-        time_us=time_us,
-        data={
-            "zone_id": zone.id,
-            "zone_version": zone.version,
-            "visit_id": visits.visit_id[i],
-            "time": rfc3339(time_us),
-            "longitude": _value(frame, "longitude", row),
-            "latitude": _value(frame, "latitude", row),
-            "depth_m": _value(frame, "depth_m", row),
-            "reason": "zone_changed" if changed else "observed",
-            # The crossing lies somewhere between the fix before and this one.
-            "uncertainty_s": None if previous_us == NEVER else (time_us - int(previous_us)) / 1e6,
-        },
+def _whole(visits: Visits, tracks: Tracks, run: Rows) -> Stays:
+    """The stays of visits that go on through all rows of their runs."""
+    told = where((visits.phase == INSIDE) | (visits.phase == LEAVING))
+    return Stays(
+        visits.slot[told],
+        visits.zone[told],
+        visits.entered_us[told],
+        visits.visit_id[told],
+        tracks.start[run[told]],
+        tracks.start[run[told] + 1],
     )
 
 
-def _value(frame: Frame, name: str, row: int) -> float | None:
-    column = frame.numbers.get(name)
-    return None if column is None or np.isnan(column[row]) else float(column[row])
+def _joined(stays: Stays, more: list[tuple[int, int, int, str, int, int]]) -> Stays:
+    if not more:
+        return stays
+    slot, zone, entered_us, visit_id, start, stop = zip(*more, strict=True)
+    return Stays(
+        np.concatenate([stays.slot, np.array(slot, np.intp)]),
+        np.concatenate([stays.zone, np.array(zone, np.intp)]),
+        np.concatenate([stays.entered_us, np.array(entered_us, np.int64)]),
+        np.concatenate([stays.visit_id, np.array(visit_id, object)]),
+        np.concatenate([stays.start, np.array(start, np.intp)]),
+        np.concatenate([stays.stop, np.array(stop, np.intp)]),
+    )
 
 
-def _bounds(low: list[float | None], high: list[float | None]) -> tuple[Floats, Floats] | None:
-    """The bounds as two columns, None where no zone has any."""
-    if all(bound is None for bound in low + high):
-        return None
-    return np.array(low, np.float64), np.array(high, np.float64)
+def _clear_of(fences: Fences, legs: Legs) -> Callable[[int, int, float], bool]:
+    def clear_of(leg: int, zone: int, distance_m: float) -> bool:
+        place = legs.after.values[[_LONGITUDE, _LATITUDE], leg].reshape(2, 1)
+        shape = fences.index.shapes[zone]
+        found = distance_to_shape_m(int(legs.body[leg]), shape, place[0], place[1])
+        return bool(found[0] >= distance_m)
 
-
-def _times(values: list[int | None], absent: int) -> Longs:
-    return np.array([absent if value is None else value for value in values], np.int64)
+    return clear_of

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 
 from rules.expressions import TRUE
-from rules.geofence import Presence
+from rules.fences import IN, Presence
 from rules.registry import Registry
 from schemas.event import TELEMETRY_LATE, Event, identity
 from schemas.frame import Frame, Longs, rfc3339
@@ -19,7 +19,8 @@ def late_events(
     ``presence``: on these rows. A rule with ``for`` counts as soon as its condition is true: one
     record alone has no duration.
     """
-    row, zone = presence.row[presence.certain], presence.zone[presence.certain]
+    certain = (presence.code == IN) & (presence.zone < presence.zones)
+    row, zone = presence.row[certain], presence.zone[certain]
     zones: list[list[str]] = [[] for _ in range(len(frame))]
     for r, z in zip(row.tolist(), zone.tolist(), strict=True):
         zones[r].append(registry.fences.zones[z].id)

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from rules.expressions import Columns, ZoneTable
-from rules.geofence import FOREVER, Fences
+from rules.fences import Fences
 from rules.rulesets import CompiledRule
-from rules.tracks import NEVER
+from rules.tracks import FOREVER, NEVER
 from schemas.frame import BODIES, KINDS, Bools, Codes, Frame, Rows
 
 NO_ZONE: Final = -1
@@ -39,6 +39,8 @@ class RuleBook:
         self.rules = tuple(rules)
         self.fences = fences
         self.zone_table = ZoneTable(fences.zones)
+        # Rule id and version -> its place.
+        self.place_of = {(c.rule.id, c.rule.version): i for i, c in enumerate(self.rules)}
         # (rules,) int64: how long a condition must hold, microseconds of event time.
         self.for_us = np.array([round(rule.rule.for_s * 1e6) for rule in rules], np.int64)
         self._scopes = [_Scope(rule, fences) for rule in rules]
@@ -48,6 +50,10 @@ class RuleBook:
         for i, rule in enumerate(rules):
             if rule.uses_zone:
                 self._on_stays.setdefault(self._scopes[i].zones.tobytes(), []).append(i)
+
+    def zone_id(self, zone: int) -> str:
+        """The id of a zone by its place, "" for ``NO_ZONE``."""
+        return "" if zone == NO_ZONE else self.fences.zones[zone].id
 
     def judge_records(self, frame: Frame) -> Verdicts:
         """Judge the rules on the record alone; rows in any order."""

@@ -8,9 +8,72 @@ from typing import Any, Final
 
 import numpy as np
 
-from schemas.frame import Frame, Ints, Longs, Rows, where
+from schemas.frame import Floats, Frame, Ints, Longs, Rows, where
 
 NEVER: Final = int(np.iinfo(np.int64).min)
+FOREVER: Final = int(np.iinfo(np.int64).max)
+
+FIX_FIELDS: Final = (
+    "longitude",
+    "latitude",
+    "depth_m",
+    "altitude_m",
+    "height_above_bottom_m",
+    "position_accuracy_m",
+)
+"""The numbers of a fix that the next record of its vehicle is held against."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixes:
+    """One fix a place: the newest record with a position of each of n vehicles, or of none.
+
+    ``time_us``: (n,) int64 event time, ``NEVER`` = no fix. ``values``: (len(FIX_FIELDS), n)
+    float64, NaN = absent. ``cell``: (n,) int32 cell of ``ZoneIndex.locate``, -1 = not known.
+    """
+
+    time_us: Longs
+    values: Floats
+    cell: Ints
+
+    @classmethod
+    def none(cls, count: int) -> "Fixes":
+        """``count`` vehicles without a fix."""
+        return cls(
+            np.full(count, NEVER),
+            np.full((len(FIX_FIELDS), count), np.nan),
+            np.full(count, -1, np.int32),
+        )
+
+    @classmethod
+    def of(cls, frame: Frame, rows: Rows, cell: Ints) -> "Fixes":
+        """The fixes that are ``rows`` of ``frame``; ``cell``: (len(frame),)."""
+        values = np.stack([frame.number(name)[rows] for name in FIX_FIELDS])
+        return cls(frame.time_us[rows], values, cell[rows])
+
+    def take(self, places: Rows) -> "Fixes":
+        """The fixes at the given places."""
+        return Fixes(self.time_us[places], self.values[:, places], self.cell[places])
+
+    def plus(self, other: "Fixes") -> "Fixes":
+        """These fixes and the other ones after them."""
+        return Fixes(
+            np.concatenate([self.time_us, other.time_us]),
+            np.concatenate([self.values, other.values], axis=1),
+            np.concatenate([self.cell, other.cell]),
+        )
+
+    def put(self, places: Rows, other: "Fixes") -> "Fixes":
+        """A copy with ``other`` at the given places; of equal places the last counts."""
+        moved = Fixes(self.time_us.copy(), self.values.copy(), self.cell.copy())
+        moved.time_us[places], moved.cell[places] = other.time_us, other.cell
+        moved.values[:, places] = other.values
+        return moved
+
+    def value(self, name: str) -> Floats:
+        """(n,) the column ``name`` of ``FIX_FIELDS``."""
+        column: Floats = self.values[FIX_FIELDS.index(name)]
+        return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +82,21 @@ class Roster:
 
     ``last_us``: (slots,) int64, event time of the newest record taken in order, ``NEVER`` = none.
     ``last_count``: (slots,) int64, how many records it has had at that very time.
-    ``last_fix_us``: (slots,) int64, as ``last_us`` for records that carry a position.
+    ``fixes``: of the slots, each vehicle's newest fix.
     """
 
     ids: tuple[str, ...] = ()
     last_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     last_count: Longs = field(default_factory=lambda: np.empty(0, np.int64))
-    last_fix_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
+    fixes: Fixes = field(default_factory=lambda: Fixes.none(0))
     # Derived from ids. It only ever grows, so versions of one roster share it.
     _slots: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.last_us)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _roster, (self.ids, self.last_us, self.last_count, self.last_fix_us)
+        return _roster, (self.ids, self.last_us, self.last_count, self.fixes)
 
     def admit(self, vehicle_ids: tuple[str, ...]) -> tuple["Roster", Rows]:
         """The roster that knows all of ``vehicle_ids``, and their slots in the same order."""
@@ -43,20 +106,58 @@ class Roster:
         roster = self
         if new:
             slots.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
-            never = np.full(len(new), NEVER)
-            roster = Roster(
-                self.ids + tuple(new),
-                np.concatenate([self.last_us, never]),
-                np.concatenate([self.last_count, np.zeros_like(never)]),
-                np.concatenate([self.last_fix_us, never]),
-                slots,
-            )
+            roster = self.grown(self.ids + tuple(new), slots)
         found = np.fromiter(map(slots.__getitem__, vehicle_ids), np.intp, len(vehicle_ids))
         return roster, found
 
+    def find(self, vehicle_ids: tuple[str, ...]) -> Rows:
+        """The slots of ``vehicle_ids``, -1 = not known."""
+        slots = self._slots if len(self._slots) == len(self) else _index(self.ids)
+        return np.array([slots.get(name, -1) for name in vehicle_ids], np.intp)
 
-def _roster(ids: tuple[str, ...], last_us: Longs, last_count: Longs, last_fix_us: Longs) -> Roster:
-    return Roster(ids, last_us, last_count, last_fix_us, _index(ids))
+    def grown(self, ids: tuple[str, ...], slots: dict[str, int]) -> "Roster":
+        """The roster of ``ids``, which begin with those known; the new ones have no record."""
+        new = len(ids) - len(self)
+        return Roster(
+            ids,
+            np.concatenate([self.last_us, np.full(new, NEVER)]),
+            np.concatenate([self.last_count, np.zeros(new, np.int64)]),
+            self.fixes.plus(Fixes.none(new)),
+            slots,
+        )
+
+    def seen_as(self, newer: "Roster") -> "Roster":
+        """This older version of ``newer``, perhaps nameless, with the vehicles it knows."""
+        return self.grown(newer.ids, newer._slots)  # noqa: SLF001 (own class)
+
+    def nameless(self) -> "Roster":
+        """The roster without its ids: what is kept of older versions."""
+        return Roster((), self.last_us, self.last_count, self.fixes)
+
+    def put(self, slots: Rows, other: "Roster") -> "Roster":
+        """The roster with the given slots as ``other``, of the same ids, has them."""
+        last_us, last_count = self.last_us.copy(), self.last_count.copy()
+        last_us[slots], last_count[slots] = other.last_us[slots], other.last_count[slots]
+        fixes = self.fixes.put(slots, other.fixes.take(slots))
+        return Roster(self.ids, last_us, last_count, fixes, self._slots)
+
+    def moved_on(self, tracks: "Tracks", cell: Ints) -> "Roster":
+        """The roster after the records of ``tracks``; ``cell``: of each of their rows."""
+        frame = tracks.frame
+        last_us, last_count = self.last_us.copy(), self.last_count.copy()
+        last = tracks.start[1:] - 1
+        last_us[tracks.slot] = frame.time_us[last]
+        last_count[tracks.slot] = tracks.tie[last] + 1
+        located = where(~np.isnan(frame.number("longitude")))
+        # Rows of a run are in time order: the last located row of a run is its newest fix.
+        run = tracks.run[located]
+        newest = located[np.append(run[1:] != run[:-1], [True])[: len(run)]]
+        fixes = self.fixes.put(tracks.slot[tracks.run[newest]], Fixes.of(frame, newest, cell))
+        return Roster(self.ids, last_us, last_count, fixes, self._slots)
+
+
+def _roster(ids: tuple[str, ...], last_us: Longs, last_count: Longs, fixes: Fixes) -> Roster:
+    return Roster(ids, last_us, last_count, fixes, _index(ids))
 
 
 def _index(ids: tuple[str, ...]) -> dict[str, int]:
@@ -120,13 +221,15 @@ def runs_of(frame: Frame) -> Rows:
 class Intake:
     """A frame taken in: ``tracks`` of the rows in order, and the rows that came late.
 
-    ``kept``, ``late``: row positions in the frame, ascending. ``newest_us``: (late,) event time
-    of the newest record that the late row's vehicle had before this frame.
+    ``kept``, ``late``: row positions in the frame, ascending. ``late_slot``: (late,) the late
+    row's vehicle; ``newest_us``: (late,) event time of the newest record that it had before this
+    frame.
     """
 
     tracks: Tracks
     kept: Rows
     late: Rows
+    late_slot: Rows
     newest_us: Longs
 
 
@@ -134,7 +237,7 @@ def take_in(roster: Roster, frame: Frame) -> tuple[Roster, Intake]:
     """Take the rows of ``frame`` (sorted by ``sort_key``) into the tracks of the known vehicles.
 
     A row is late when it is older than what its vehicle had before this frame. Returns the roster
-    moved on to the newest times.
+    that knows the frame's vehicles, its times as they were.
     """
     start = runs_of(frame)
     ids = tuple(map(frame.vehicle_ids.__getitem__, frame.vehicle[start[:-1]].tolist()))
@@ -143,12 +246,13 @@ def take_in(roster: Roster, frame: Frame) -> tuple[Roster, Intake]:
     newest_us = roster.last_us[slot][run]
     is_late = frame.time_us < newest_us
     late, kept = where(is_late), where(~is_late)
+    late_slot = slot[run[late]]
     if len(late):
         present, run = np.unique(run[kept], return_inverse=True)
         frame, slot = frame.take(kept), slot[present]
         start = runs_of(frame)
     tracks = Tracks(frame, slot, start, run, _ties(roster, frame, slot, start))
-    return _moved_on(roster, tracks), Intake(tracks, kept, late, newest_us[late])
+    return roster, Intake(tracks, kept, late, late_slot, newest_us[late])
 
 
 def _ties(roster: Roster, frame: Frame, slot: Rows, start: Rows) -> Longs:
@@ -165,14 +269,3 @@ def _ties(roster: Roster, frame: Frame, slot: Rows, start: Rows) -> Longs:
     before[first] = known
     ties: Longs = np.arange(len(frame)) - begin + before[begin]
     return ties
-
-
-def _moved_on(roster: Roster, tracks: Tracks) -> Roster:
-    last_us, last_count = roster.last_us.copy(), roster.last_count.copy()
-    last = tracks.start[1:] - 1
-    last_us[tracks.slot], last_count[tracks.slot] = tracks.frame.time_us[last], tracks.tie[last] + 1
-    last_fix_us = roster.last_fix_us.copy()
-    located = where(~np.isnan(tracks.frame.number("longitude")))
-    # Rows of a run are in time order, so the last assignment to a slot is its newest fix.
-    last_fix_us[tracks.slot[tracks.run[located]]] = tracks.frame.time_us[located]
-    return Roster(roster.ids, last_us, last_count, last_fix_us, roster._slots)  # noqa: SLF001 (own class)

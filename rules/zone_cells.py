@@ -193,10 +193,10 @@ def _touched(edges: Floats) -> Iterator[tuple[Longs, Longs]]:
     batch = np.cumsum(count) // _COLUMNS_AT_ONCE
     for begin, end in pairwise([*np.flatnonzero(np.diff(batch, prepend=-1)), len(wide)]):
         columns = count[begin:end]
-        column = np.repeat(first[begin:end], columns) + _counted(columns)
+        column = np.repeat(first[begin:end], columns) + counted(columns)
         lowest, highest = _crossed_rows(edges[:, np.repeat(wide[begin:end], columns)], column)
         span = highest - lowest + 1
-        row = np.repeat(lowest, span) + _counted(span)
+        row = np.repeat(lowest, span) + counted(span)
         yield np.repeat(column, span), row
 
 
@@ -220,7 +220,7 @@ def _floor(cells: Floats) -> Longs:
     return np.floor(cells).astype(np.int64)
 
 
-def _counted(count: Longs) -> Longs:
+def counted(count: Longs) -> Longs:
     """0, 1, ... count[0]-1, 0, 1, ... count[1]-1, and so on."""
     end = np.cumsum(count)
     return np.arange(int(end[-1]) if len(end) else 0) - np.repeat(end - count, count)

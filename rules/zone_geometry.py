@@ -1,288 +1,84 @@
-"""Zone to shape: the areas of any GeoJSON writer as valid shapes in [-180, 180] x [-90, 90].
-
-Edges are straight in longitude and latitude (RFC 7946 section 3.1.1) and read the short way round:
-longitudes that jump by more than 180 deg cross the antimeridian, so a wider edge needs a vertex
-between. The one exception is a jump of exactly 360 deg along a parallel: the whole parallel, as
-boxes of all longitudes are written. A ring that comes back to its start one turn on holds a pole:
-the north pole where it runs east, the south pole where it runs west (the right-hand rule of RFC
-7946 section 3.1.6, asked only here; elsewhere either winding is read).
-"""
+"""Zone to shape: what zones mean on their body, refused or repaired where they mean nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
-from schemas.frame import Bools, Floats, Longs
-from schemas.geojson import Rings
-from schemas.zone import Zone, ZoneFileError
+from rules.area_shapes import Faults, Polygons, area_shapes
+from rules.rings import Shapes
+from schemas.frame import Floats
+from schemas.site_frame import SiteFrame
+from schemas.zone import Zone
+from schemas.zone_file import ZoneFileError
 
-Shapes = NDArray[np.object_]
-
-MAX_LONGITUDE: Final = 540.0
-MIN_POSITIONS: Final = 4
-_WORLD: Final = shapely.box(-180.0, -90.0, 180.0, 90.0)
+__all__ = ["Shapes", "ZoneGeometryError", "repairs", "zone_shapes"]
 
 
 class ZoneGeometryError(ZoneFileError):
     """Zones whose rings make no valid area: ``mistakes`` has one line each, place and reason."""
 
 
-class _RingError(ValueError):
-    """Why the rings of one polygon make no valid area."""
-
-
 def zone_shapes(zones: Sequence[Zone], name: str = "zones") -> Shapes:
     """The shape of each zone: (n,) shapely Polygon or MultiPolygon, valid, lon/lat deg.
 
-    A zone across the antimeridian is cut there into parts; one that holds a pole reaches latitude
-    +-90 along its whole width. Vertices keep their exact values (up to whole turns), so neighbours
-    that share an edge still share it. Raises ``ZoneGeometryError`` with every mistake, ``name``
-    naming the file; nothing is repaired.
+    What ``rules.area_shapes`` makes of them, in particular cut at the antimeridian. Zones drawn in
+    metres of a site are put on their body. Raises ``ZoneGeometryError`` with every mistake,
+    ``name`` naming the file; only zones that ask for it (``repair``) are repaired.
     """
-    shapes = np.full(len(zones), None, object)
-    mistakes: dict[int, list[str]] = {}
-    plain = _plain_shapes(zones, shapes)
-    for i in np.flatnonzero(~plain).tolist():
-        shapes[i], mistakes[i] = _shape(zones[i].geometry.polygons)
-    for i in np.flatnonzero(~shapely.is_missing(shapes) & ~_is_area(shapes)).tolist():
-        mistakes[i] = [_fault(shapes[i])]
-    lines = tuple(_told(zones[i], name, why) for i in sorted(mistakes) for why in mistakes[i])
+    shapes, faults = _drawn(zones)
+    lines = tuple(
+        _told(zones[i], name, why)
+        for i in np.flatnonzero(shapely.is_missing(shapes)).tolist()
+        for why in faults[i]
+    )
     if lines:
         raise ZoneGeometryError(lines)
     return shapes
 
 
+def repairs(zones: Sequence[Zone], name: str = "zones") -> tuple[str, ...]:
+    """A line for each zone that was repaired as it asks: what was wrong and what it is now."""
+    asking = [zone for zone in zones if zone.repair]
+    shapes, faults = _drawn(asking)
+    return tuple(
+        _told(asking[i], name, f"repaired: {why}; is {_shown(shapes[i])} now")
+        for i in sorted(faults)
+        for why in faults[i]
+        if shapes[i] is not None
+    )
+
+
+def _drawn(zones: Sequence[Zone]) -> tuple[Shapes, Faults]:
+    polygons = [
+        zone.geometry.polygons if zone.site is None else _on_body(zone.site, zone.geometry.polygons)
+        for zone in zones
+    ]
+    return area_shapes(polygons, np.array([zone.repair for zone in zones], np.bool_))
+
+
+def _on_body(site: SiteFrame, polygons: Polygons) -> Polygons:
+    """Rings in metres of a site as rings in longitude and latitude, their edges cut short."""
+    return [tuple(_ring_on_body(site, ring) for ring in rings) for rings in polygons]
+
+
+def _ring_on_body(site: SiteFrame, ring: Floats) -> Floats:
+    if len(ring) > 1:
+        line = shapely.segmentize(shapely.linestrings(ring), site.step_m)
+        ring = shapely.get_coordinates(line)
+    # Anticlockwise, so that a ring around a pole holds that pole and not the rest of the body.
+    east, north = ring.T
+    if (east * np.roll(north, -1) - north * np.roll(east, -1)).sum() < 0:
+        ring = ring[::-1]
+    return np.column_stack(site.lonlat(*ring.T))
+
+
+def _shown(shape: shapely.Geometry) -> str:
+    parts = int(shapely.get_num_geometries(shape))
+    vertices = shapely.get_num_coordinates(shape)
+    return f"{parts} polygon{'s' * (parts > 1)} of {vertices} positions"
+
+
 def _told(zone: Zone, name: str, why: str) -> str:
     place = name if zone.line is None else f"{name}:{zone.line}"
     return f'{place}: zone "{zone.id}": {why}'
-
-
-def _is_area(shapes: Shapes) -> Bools:
-    good: Bools = shapely.is_valid(shapes) & (shapely.area(shapes) > 0)
-    return good
-
-
-def _fault(shape: shapely.Geometry) -> str:
-    reason = shapely.is_valid_reason(shape)
-    if reason == "Valid Geometry":
-        reason = "zero area"
-    return f"not a valid area: {reason}; draw rings that neither cross nor overlap"
-
-
-def _plain_shapes(zones: Sequence[Zone], shapes: Shapes) -> Bools:
-    """Fill in the shapes of zones that lie in the plane as written; returns which those are.
-
-    All such zones at once, for sets of many thousand zones.
-    """
-    polygons = [(z, rings) for z, zone in enumerate(zones) for rings in zone.geometry.polygons]
-    rings = [ring for _, rings in polygons for ring in rings]
-    plain = np.ones(len(zones), np.bool_)
-    if not rings:
-        return plain
-    # zone_of: (p,) zone of each polygon; polygon_of: (r,) polygon of each ring; lonlat: (v, 2) deg.
-    zone_of = np.array([z for z, _ in polygons])
-    polygon_of = np.repeat(np.arange(len(polygons)), [len(rings) for _, rings in polygons])
-    length = np.array([len(ring) for ring in rings])
-    lonlat = np.concatenate(rings)
-    plain[zone_of[polygon_of[~_lie_in_plane(lonlat, length)]]] = False
-
-    keep = plain[zone_of]
-    keep_ring = keep[polygon_of]
-    if keep.any():
-        vertex = np.repeat(keep_ring, length)
-        ring_of = np.repeat(np.arange(keep_ring.sum()), length[keep_ring])
-        outlines = shapely.linearrings(lonlat[vertex], indices=ring_of)
-        areas = shapely.polygons(outlines, indices=_dense(polygon_of[keep_ring]))
-        _gather(areas, zone_of[keep], shapes)
-    return plain
-
-
-def _lie_in_plane(lonlat: Floats, length: Longs) -> Bools:
-    """Which rings (r,) are closed and neither leave the plane nor jump across it.
-
-    ``lonlat``: (v, 2) the positions of all rings one after the other; ``length``: (r,).
-    """
-    ring_of = np.repeat(np.arange(len(length)), length)
-    end = np.cumsum(length)
-    far: Bools = np.abs(lonlat[:, 0]) > 180.0
-    far |= np.abs(lonlat[:, 1]) > 90.0
-    far[1:] |= (np.abs(np.diff(lonlat[:, 0])) > 180.0) & (ring_of[1:] == ring_of[:-1])
-    good = length >= MIN_POSITIONS
-    good[ring_of[far]] = False
-    full = np.flatnonzero(length)
-    unclosed = (lonlat[end[full] - length[full]] != lonlat[end[full] - 1]).any(axis=1)
-    good[full[unclosed]] = False
-    return good
-
-
-def _gather(areas: Shapes, zone: Longs, shapes: Shapes) -> None:
-    """Put polygons (p,) of zones (p,), ascending, into ``shapes``: several make a MultiPolygon."""
-    of, count = np.unique(zone, return_counts=True)
-    single = np.repeat(count == 1, count)
-    shapes[of[count == 1]] = areas[single]
-    if not single.all():
-        shapes[of[count > 1]] = shapely.multipolygons(areas[~single], indices=_dense(zone[~single]))
-
-
-def _dense(labels: Longs) -> Longs:
-    """Ascending labels renumbered 0, 1, 2, ... without gaps."""
-    dense: Longs = np.concatenate(([0], np.cumsum(np.diff(labels) != 0)))
-    return dense
-
-
-@dataclass(frozen=True, slots=True)
-class _Ring:
-    """A closed ring laid out along the unrolled globe.
-
-    ``lon``: (n,) deg in [-180, 180], as written but for whole turns (which is exact in floating
-    point); ``turn``: (n,) the whole turns; ``lat``: (n,) deg. Window w is the stretch from
-    -180 + 360 w to 180 + 360 w of the unrolled globe.
-    """
-
-    lon: Floats
-    lat: Floats
-    turn: Longs
-
-    def lonlat(self, window: int) -> Floats:
-        """(n, 2): the ring seen from a window; exact for the vertices inside the window."""
-        return np.column_stack((self.lon + 360.0 * (self.turn - window), self.lat))
-
-    @property
-    def first(self) -> Longs:
-        """(n,) the last window that begins at or before each vertex."""
-        first: Longs = self.turn + (self.lon == 180.0)
-        return first
-
-    @property
-    def last(self) -> Longs:
-        """(n,) the first window that ends at or after each vertex."""
-        last: Longs = self.turn - (self.lon == -180.0)
-        return last
-
-    @property
-    def net(self) -> int:
-        """Turns round the globe from start to end: 0, or +-1 where the ring holds a pole."""
-        return int(self.turn[-1] - self.turn[0])
-
-    def shifted(self, turns: int) -> "_Ring":
-        return _Ring(self.lon, self.lat, self.turn + turns)
-
-
-def _shape(polygons: Sequence[Rings]) -> tuple[shapely.Geometry | None, list[str]]:
-    """The shape of polygons that need unrolling, or None and what is wrong with each."""
-    areas: list[shapely.Geometry] = []
-    faults = []
-    for p, rings in enumerate(polygons, 1):
-        try:
-            areas += shapely.get_parts(_area(rings)).tolist()
-        except _RingError as error:
-            faults.append(f"polygon {p}: {error}")
-    if faults:
-        return None, faults
-    return (areas[0] if len(areas) == 1 else shapely.multipolygons(areas)), []
-
-
-def _area(rings: Rings) -> shapely.Geometry:
-    shell, *holes = (
-        _with_crossings(_unrolled(ring, f"ring {r}")) for r, ring in enumerate(rings, 1)
-    )
-    if any(abs(ring.net) > 1 for ring in (shell, *holes)):
-        raise _RingError("a ring goes round the globe more than once: draw it once round")
-    if not shell.net:
-        if any(hole.net for hole in holes):
-            raise _RingError("a hole holds a pole and the outer ring does not: check the holes")
-        return _cut(shell, [_beside(hole, shell) for hole in holes])
-    pole = np.sign(shell.net)
-    area = _cut(_over_pole(shell, pole), [])
-    for hole in holes:
-        gap = _cut(_over_pole(hole, pole) if hole.net else hole, [])
-        if not area.covers(gap):
-            raise _RingError("not a valid area: Hole lies outside shell; check the holes")
-        area = area.difference(gap)
-    return area
-
-
-def _unrolled(ring: Floats, place: str) -> _Ring:
-    lon, lat = ring.T
-    if len(ring) < MIN_POSITIONS:
-        raise _RingError(f"{place} has {len(ring)} positions: give at least {MIN_POSITIONS}")
-    if (ring[0] != ring[-1]).any():
-        raise _RingError(f"{place} is not closed: end it with its first position")
-    for number, limit, what in ((lat, 90.0, "latitude"), (lon, MAX_LONGITUDE, "longitude")):
-        if (beyond := np.flatnonzero(np.abs(number) > limit)).size:
-            i = beyond[0]
-            where = f"{place}, position {i + 1}: {what} {number[i]}"
-            raise _RingError(f"{where} is beyond +-{limit:g}: give [longitude, latitude] in deg")
-    step = np.diff(lon)
-    whole_parallel = (np.abs(step) == 360.0) & (np.diff(lat) == 0.0)
-    jump = np.where((np.abs(step) > 180.0) & ~whole_parallel, np.rint(step / 360.0), 0.0)
-    home = np.rint(lon / 360.0)
-    turn = home - np.concatenate(([0.0], np.cumsum(jump)))
-    return _Ring(lon - 360.0 * home, lat, turn.astype(np.int64))
-
-
-def _with_crossings(ring: _Ring) -> _Ring:
-    """The ring with a vertex wherever an edge crosses from one window to another."""
-    # Each edge from its western (a) to its eastern (b) end, so that the neighbour who has the same
-    # edge the other way round gets the same crossing to the last bit. An edge is at most 360 deg
-    # long, so it crosses at most one border: the eastern end of a's window.
-    eastward = 400.0 * np.diff(ring.turn) + np.diff(ring.lon) > 0.0
-    start = np.arange(len(eastward))
-    a, b = np.where(eastward, start, start + 1), np.where(eastward, start + 1, start)
-    edge = np.flatnonzero(ring.last[b] > ring.first[a])
-    a, b = a[edge], b[edge]
-    window = ring.first[a]
-    x_a = ring.lon[a] + 360.0 * (ring.turn[a] - window)
-    x_b = ring.lon[b] + 360.0 * (ring.turn[b] - window)
-    lat = ring.lat[a] + (ring.lat[b] - ring.lat[a]) * ((180.0 - x_a) / (x_b - x_a))
-    return _Ring(
-        np.insert(ring.lon, edge + 1, 180.0),
-        np.insert(ring.lat, edge + 1, lat),
-        np.insert(ring.turn, edge + 1, window),
-    )
-
-
-def _beside(hole: _Ring, shell: _Ring) -> _Ring:
-    """The hole moved by whole turns to the first place east of the shell's western end."""
-    west = shell.lonlat(0)[:, 0].min() - hole.lonlat(0)[:, 0].min()
-    # The allowance takes the rounding of positions a turn away.
-    return hole.shifted(int(np.ceil(west / 360.0 - 1e-12)))
-
-
-def _over_pole(ring: _Ring, pole: int) -> _Ring:
-    """A ring once round the globe, closed along the meridian 180 and over the pole (+1 or -1).
-
-    It is closed where it crosses that meridian nearest the pole: no other crossing can lie between.
-    """
-    border = np.flatnonzero(np.abs(ring.lon[:-1]) == 180.0)
-    start = border[np.argmax(ring.lat[border] * pole)]
-    order = np.concatenate((np.arange(start, len(ring.lon) - 1), np.arange(start + 1)))
-    turned = np.arange(len(order)) >= len(ring.lon) - 1 - start
-    turn = ring.turn[order] + ring.net * turned
-    lon, lat = ring.lon[order], ring.lat[order]
-    return _Ring(
-        np.concatenate((lon, [lon[0]] * 3)),
-        np.concatenate((lat, [90.0 * pole, 90.0 * pole, lat[0]])),
-        np.concatenate((turn, [turn[-1], turn[0], turn[0]])),
-    )
-
-
-def _cut(shell: _Ring, holes: Sequence[_Ring]) -> shapely.Geometry:
-    """The area inside ``shell`` and outside ``holes``, its windows laid over each other."""
-    windows = range(int(shell.first.min()), int(shell.last.max()) + 1)
-    views = [
-        shapely.Polygon(shell.lonlat(w), [hole.lonlat(w) for hole in holes]) for w in windows or [0]
-    ]
-    if not _is_area(np.array(views[:1])).all():
-        raise _RingError(_fault(views[0]))
-    if len(views) == 1:
-        return views[0]
-    # A window may cut off less than rounding can show (a vertex at 179.99999999999997): what has
-    # no area, or lines and points where an edge runs along the border, is no part.
-    parts = shapely.get_parts(shapely.intersection(views, _WORLD))
-    parts = shapely.get_parts(parts)
-    return shapely.union_all(parts[shapely.area(parts) > 0.0])

@@ -5,12 +5,14 @@ region of cells got by geometry (``rules.zone_cells``); positions near an edge a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import shapely
 
+from rules.crossings import NO_STRETCHES, Ends, Stretches, ZoneEdges
 from rules.zone_cells import EDGE, ZoneCells
 from rules.zone_geometry import Shapes, zone_shapes
 from schemas.frame import BODIES, Bools, Codes, Floats, Ints, Longs, Rows
@@ -31,9 +33,9 @@ class Hits:
     """Pairs of a position and a zone that holds it in plan, sorted by row, then zone.
 
     ``row``: (h,) positions in the columns asked about; ``zone``: (h,) positions in
-    ``ZoneIndex.zones``. ``cell``: (n,) int32 for every row: where two rows have the same cell >= 0,
-    the straight line between them touches no zone's edge; -1 = nothing is known. Cells of different
-    indexes, and of rows without a position, mean nothing.
+    ``ZoneIndex.zones``, halos after them. ``cell``: (n,) int32 for every row: where two rows have
+    the same cell >= 0, the straight line between them touches no zone's edge; -1 = nothing is
+    known. Cells of different indexes, and of rows without a position, mean nothing.
     """
 
     row: Rows
@@ -49,19 +51,24 @@ class ZoneIndex:
     for several threads at once: answers are kept for later calls.
     """
 
-    def __init__(self, zones: Sequence[Zone]) -> None:
+    def __init__(self, zones: Sequence[Zone], halos: Shapes | None = None) -> None:
         self.zones = tuple(zones)
-        shapes = zone_shapes(self.zones)
-        body = np.array([BODIES.index(zone.body) for zone in self.zones], np.int8)
+        self._halos = np.full(len(self.zones), None, object) if halos is None else halos
+        if len(self._halos) != len(self.zones):
+            raise ValueError(f"{len(self._halos)} halos for {len(self.zones)} zones: give one each")
+        self.shapes = zone_shapes(self.zones)
+        shapes = np.concatenate((self.shapes, self._halos))
+        body = np.tile([BODIES.index(zone.body) for zone in self.zones], 2)
+        body[shapely.is_missing(shapes)] = _NO_BODY
         self._bodies: dict[int, _BodyZones] = {}
         cells = 0
-        for code in np.unique(body).tolist():
+        for code in np.unique(body[body != _NO_BODY]).tolist():
             members = np.flatnonzero(body == code)
             self._bodies[code] = _BodyZones(shapes[members], members, cells)
             cells += len(self._bodies[code].cells.region)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ZoneIndex, (self.zones,)
+        return ZoneIndex, (self.zones, self._halos)
 
     def locate(self, body: Codes, longitude: Floats, latitude: Floats) -> Hits:
         """The zones that hold each position in plan.
@@ -86,7 +93,25 @@ class ZoneIndex:
         order = np.argsort(row, kind="stable")
         return Hits(row[order], np.concatenate(zones)[order], cell)
 
+    def crossings(
+        self, body: Codes, lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats
+    ) -> Stretches:
+        """Which stretches of the ways from position to position lie in which zones, in plan.
 
+        ``body``: (n,) index into ``BODIES``; ways from (lon0, lat0) to (lon1, lat1), (n,) deg each,
+        straight in longitude and latitude and the short way round in longitude. A way with a NaN
+        meets nothing.
+        """
+        found = []
+        for code, zones in self._bodies.items():
+            of_body = np.flatnonzero(body == code)
+            if of_body.size:
+                ends = lon0[of_body], lat0[of_body], lon1[of_body], lat1[of_body]
+                found.append(zones.crossings(ends, of_body))
+        return _merged(found)
+
+
+_NO_BODY: Final = -1
 _NO_HITS: Final = Hits(np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.int32))
 
 
@@ -100,6 +125,8 @@ class _BodyZones:
     def __init__(self, shapes: Shapes, numbers: Rows, first_cell: int) -> None:
         # A part is one polygon of a zone: parts of a zone cut at the antimeridian lie far apart.
         self._parts, self._zone_of_part = shapely.get_parts(shapes, return_index=True)
+        # Parts are in the order of their zones: those of zone z begin at _first_part[z].
+        self._first_part = np.searchsorted(self._zone_of_part, np.arange(len(shapes) + 1))
         self._tree = shapely.STRtree(self._parts)
         _prepare(self._parts)
         self.cells = ZoneCells(_edges(self._parts))
@@ -159,10 +186,69 @@ class _BodyZones:
         i, zone = np.divmod(pair[np.diff(pair, prepend=-1) != 0], len(self._numbers))
         return i, zone
 
+    def crossings(self, ends: Ends, rows: Rows) -> Stretches:
+        """The stretches of ways, which are called ``rows``."""
+        found = self._edges.stretches(ends, self._hold)
+        return replace(found, segment=rows[found.segment], zone=self._numbers[found.zone])
+
+    @cached_property
+    def _edges(self) -> ZoneEdges:
+        # Not before it is asked for: who only locates does not pay for it.
+        rings, part = shapely.get_rings(self._parts, return_index=True)
+        lines, zones = [rings], [self._zone_of_part[part]]
+        for latitude, at_pole in self._at_pole.items():
+            # A pole belongs to the zones that reach it, whatever the longitude: an edge all along.
+            pole = shapely.linestrings([(-180.0, latitude), (180.0, latitude)])
+            lines.append(np.full(len(at_pole), pole))
+            zones.append(at_pole)
+        return ZoneEdges(np.concatenate(lines), np.concatenate(zones))
+
+    def _hold(self, zone: Rows, longitude: Floats, latitude: Floats) -> Bools:
+        """Whether each zone (m,) holds the position (m,), which is at no pole."""
+        held = self._hold_in_plane(zone, longitude, latitude)
+        if self._at_seam:
+            seam = np.flatnonzero(np.abs(longitude) == 180.0)
+            held[seam] |= self._hold_in_plane(zone[seam], -longitude[seam], latitude[seam])
+        return held
+
+    def _hold_in_plane(self, zone: Rows, longitude: Floats, latitude: Floats) -> Bools:
+        first = self._first_part[zone]
+        one = self._first_part[zone + 1] - first == 1
+        if one.all():
+            held: Bools = shapely.intersects_xy(self._parts[first], longitude, latitude)
+            return held
+        held = np.zeros(len(zone), np.bool_)
+        held[one] = shapely.intersects_xy(self._parts[first[one]], longitude[one], latitude[one])
+        many = np.flatnonzero(~one)
+        i, part = self._tree.query(shapely.points(longitude[many], latitude[many]))
+        i = many[i]
+        of_zone = self._zone_of_part[part] == zone[i]
+        i, part = i[of_zone], part[of_zone]
+        held[i[shapely.intersects_xy(self._parts[part], longitude[i], latitude[i])]] = True
+        return held
+
     def _in_plane(self, longitude: Floats, latitude: Floats) -> tuple[Rows, Rows]:
         i, part = self._tree.query(shapely.points(longitude, latitude))
         held = shapely.intersects_xy(self._parts[part], longitude[i], latitude[i])
         return i[held], self._zone_of_part[part[held]]
+
+
+def _merged(found: Sequence[Stretches]) -> Stretches:
+    """The stretches of different bodies, sorted."""
+    if len(found) < 2:
+        return found[0] if found else NO_STRETCHES
+    segment = np.concatenate([part.segment for part in found])
+    # A segment is of one body, so its pairs stay together and in order, and so do their stretches.
+    order = np.argsort(segment, kind="stable")
+    place = np.empty(len(order), np.intp)
+    place[order] = np.arange(len(order))
+    before = np.cumsum([0, *(len(part.segment) for part in found[:-1])])
+    pair = place[np.concatenate([f.pair + b for f, b in zip(found, before, strict=True)])]
+    by_pair = np.argsort(pair, kind="stable")
+    zone, begin, end = (
+        np.concatenate([getattr(part, name) for part in found]) for name in ("zone", "begin", "end")
+    )
+    return Stretches(segment[order], zone[order], pair[by_pair], begin[by_pair], end[by_pair])
 
 
 class _ZoneSets:

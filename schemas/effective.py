@@ -1,8 +1,9 @@
 """Times in force: which versions of one thing would be in force at the same time."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 
 class Versioned(Protocol):
@@ -18,6 +19,60 @@ class Versioned(Protocol):
     def effective_from_us(self) -> int | None: ...  # noqa: D102
     @property
     def effective_to_us(self) -> int | None: ...  # noqa: D102
+
+
+class Kept(Versioned, Protocol):
+    """A version as a store keeps it: a pydantic model."""
+
+    @property
+    def effective_from(self) -> datetime | None: ...  # noqa: D102
+    @property
+    def effective_to(self) -> datetime | None: ...  # noqa: D102
+    def model_dump(self) -> dict[str, Any]: ...  # noqa: D102
+    def model_copy(self, *, update: dict[str, Any]) -> "Kept": ...  # noqa: D102
+
+
+Shape = TypeVar("Shape", bound=Kept)
+
+
+def timeline(versions: Iterable[Shape]) -> list[Shape]:
+    """Versions of one thing after the other, as a store's versions are meant.
+
+    A version counts from its ``effective_from`` on; from then on those before it do not, and where
+    it has none, they never did. One that differs from the version before it in its end alone sets
+    that version's end. In the order of the ids' first version.
+    """
+    by_id: dict[str, list[Shape]] = {}
+    for one in sorted(versions, key=lambda v: v.version):
+        kept = by_id.setdefault(one.id, [])
+        if kept and _but_end(kept[-1]) == _but_end(one):
+            kept[-1] = _ended(kept[-1], one.effective_to)
+        else:
+            kept[:] = [_cut(old, one.effective_from) for old in kept if _began(old, one)]
+            kept.append(one)
+    return [one for kept in by_id.values() for one in kept]
+
+
+def _but_end(one: Kept) -> dict[str, Any]:
+    return {k: v for k, v in one.model_dump().items() if k not in ("version", "effective_to")}
+
+
+def _began(old: Kept, new: Kept) -> bool:
+    """Whether the old version was in force before the new one begins."""
+    start = new.effective_from
+    return start is not None and (old.effective_from is None or old.effective_from < start)
+
+
+def _cut(old: Shape, at: datetime | None) -> Shape:
+    if at is None or (old.effective_to is not None and old.effective_to <= at):
+        return old
+    return _ended(old, at)
+
+
+def _ended(old: Shape, at: datetime | None) -> Shape:
+    ended: Any = old.model_copy(update={"effective_to": at})
+    found: Shape = ended
+    return found
 
 
 def overlaps(items: Iterable[Versioned], name: str) -> Iterator[str]:

@@ -17,19 +17,8 @@ TELEMETRY_CHECKED: Final = "farwatch.telemetry.checked.v1"
 TELEMETRY_ENRICHED: Final = "farwatch.telemetry.enriched.v1"
 
 
-class Stay(msgspec.Struct, frozen=True):
-    """A visit as a stretch of rows: the vehicle is in the zone in rows ``start`` to ``stop``."""
-
-    zone_id: str
-    zone_version: int
-    visit_id: str
-    entered_us: int
-    start: int
-    stop: int
-
-
-class LateZone(msgspec.Struct, frozen=True):
-    """A zone that holds (``certain``) or may hold the late record ``row``."""
+class HeldIn(msgspec.Struct, frozen=True):
+    """A zone that holds (``certain``) or may hold the record ``row``."""
 
     row: int
     zone_id: str
@@ -39,30 +28,17 @@ class LateZone(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Enriched:
-    """The records of one key group with the stays they make, the late ones apart.
-
-    ``frame``: rows in order of vehicle, then event time; ``late``: records that came late,
-    ``newest_us``: what each one's vehicle had. ``ties``: of each row, how many records of its
-    vehicle at the very same time came before.
-    """
+    """The records of one key group, by vehicle, then event time, with the zones that hold each."""
 
     group: str
     frame: Frame
-    ties: list[int]
-    stays: list[Stay]
-    late: Frame
-    newest_us: list[int]
-    late_zones: list[LateZone]
+    zones: list[HeldIn]
 
 
 class _Data(msgspec.Struct):
     group: str
     columns: Columns
-    ties: list[int]
-    stays: list[Stay]
-    late_columns: Columns
-    newest_us: list[int]
-    late_zones: list[LateZone]
+    zones: list[HeldIn]
 
 
 def checked_event(frame: Frame) -> Event:
@@ -72,15 +48,7 @@ def checked_event(frame: Frame) -> Event:
 
 def enriched_event(enriched: Enriched) -> Event:
     """The enriched frame as an event between flows."""
-    data = _Data(
-        enriched.group,
-        to_columns(enriched.frame),
-        enriched.ties,
-        enriched.stays,
-        to_columns(enriched.late),
-        enriched.newest_us,
-        enriched.late_zones,
-    )
+    data = _Data(enriched.group, to_columns(enriched.frame), enriched.zones)
     return _event(TELEMETRY_ENRICHED, msgspec.structs.asdict(data))
 
 
@@ -93,15 +61,7 @@ def read_enriched(data: dict[str, Any]) -> Enriched:
     """The enriched frame of an event's data; raises as ``read_checked``."""
     known = {name: data[name] for name in _Data.__struct_fields__}
     found = msgspec.convert(known, _Data)
-    return Enriched(
-        found.group,
-        from_columns(found.columns),
-        found.ties,
-        found.stays,
-        from_columns(found.late_columns),
-        found.newest_us,
-        found.late_zones,
-    )
+    return Enriched(found.group, from_columns(found.columns), found.zones)
 
 
 def _event(event_type: str, data: dict[str, Any]) -> Event:

@@ -9,6 +9,9 @@ from schemas.frame import rfc3339
 
 ZONE_ENTERED: Final = "farwatch.zone.entered.v1"
 ZONE_EXITED: Final = "farwatch.zone.exited.v1"
+ZONE_DWELL_EXCEEDED: Final = "farwatch.zone.dwell_exceeded.v1"
+ZONE_APPROACHING: Final = "farwatch.zone.approaching.v1"
+TRACK_GAP: Final = "farwatch.track.gap.v1"
 ALARM_RAISED: Final = "farwatch.alarm.raised.v1"
 ALARM_CLEARED: Final = "farwatch.alarm.cleared.v1"
 TELEMETRY_REJECTED: Final = "farwatch.telemetry.rejected.v1"

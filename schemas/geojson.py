@@ -49,6 +49,11 @@ class Area:
         """The coordinates of a GeoJSON MultiPolygon."""
         return [[ring.tolist() for ring in rings] for rings in self.polygons]
 
+    def farthest(self) -> float:
+        """The largest number of all positions, whatever its sign; 0 where there are none."""
+        rings = [ring for rings in self.polygons for ring in rings if len(ring)]
+        return max((float(np.abs(ring).max()) for ring in rings), default=0.0)
+
     def geometry(self) -> dict[str, Any]:
         """The GeoJSON geometry: a Polygon where there is one polygon, else a MultiPolygon."""
         coordinates = self.coordinates()

@@ -3,8 +3,8 @@
 These deliveries stay inside farwatch: their data holds arrays, no JSON, and no topic shows them.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from schemas.delivery import Delivery
 from schemas.event import Event
@@ -25,12 +25,31 @@ class VehicleStates:
 
     ``frame``: one row a vehicle. ``row``: the row each stay belongs to; ``zone_id``,
     ``entered_us``: its zone and the event time of the entry, microseconds since 1970 UTC.
+    ``unknown``: (row, zone id) where nobody knows whether the vehicle is in the zone.
     """
 
     frame: Frame
     row: list[int]
     zone_id: list[str]
     entered_us: list[int]
+    unknown: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehicleState:
+    """Where a vehicle is: its newest record, the zones it is in since when, and where nobody knows.
+
+    ``record``: as in telemetry. ``zones``: zone id -> event time of the entry, RFC 3339, in order
+    of the ids. ``unknown``: ids of the zones of which nobody knows whether it is in them; a zone
+    that it entered before that is in both.
+    """
+
+    kind: str
+    vehicle_id: str
+    time: str
+    record: dict[str, Any]
+    zones: dict[str, str]
+    unknown: tuple[str, ...] = ()
 
 
 def telemetry_delivery(group: str, frame: Frame) -> Delivery:

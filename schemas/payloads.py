@@ -25,19 +25,29 @@ class Payload(BaseModel):
     vehicle_id: str
 
 
-class ZoneEntered(Payload):
-    """A vehicle is in a zone in which it was not before."""
+class ZoneEvent(Payload):
+    """What is told of a vehicle's visit to a zone; ``visit_id`` ties one visit's events."""
 
     zone_id: str
     zone_version: int
     visit_id: Identity
     time: Time
+
+
+class ZoneEntered(ZoneEvent):
+    """A vehicle is in a zone in which it was not before.
+
+    ``reason``: ``observed`` at a fix, ``inferred`` between two (time, place and depth are linear
+    between them), ``zone_changed``: the zone came into force or ended.
+    """
+
     longitude: float | None
     latitude: float | None
     depth_m: float | None
     reason: Literal["observed", "inferred", "zone_changed"]
     uncertainty_s: float | None = Field(
-        description="the crossing lies at most this long before `time`; null for a first fix"
+        description="how far `time` may be off: at most the time between two fixes, less where"
+        " they state their accuracy; null for a first fix"
     )
 
 
@@ -45,6 +55,46 @@ class ZoneExited(ZoneEntered):
     """A vehicle is no longer in a zone; ``visit_id`` is that of its entry."""
 
     duration_s: float
+
+
+class DwellExceeded(ZoneEvent):
+    """A vehicle's time inside a zone passes ``limit_s`` at ``time``.
+
+    ``duration_s`` is that of this visit; less than the limit where earlier visits count too.
+    """
+
+    duration_s: float
+    limit_s: float
+
+
+class Approaching(ZoneEvent):
+    """A vehicle outside a zone will be in it in ``eta_s`` at its course and speed.
+
+    ``visit_id`` names this approach; the visit that may come of it has an id of its own.
+    ``distance_m``: along the way to the zone's edge.
+    """
+
+    distance_m: float
+    eta_s: float
+    longitude: float
+    latitude: float
+    depth_m: float | None
+
+
+class TrackGap(Payload):
+    """Nobody knows where a vehicle was between two fixes, from ``time`` to ``until``.
+
+    ``reason``: ``time`` they lie too far apart, ``speed`` the vehicle cannot have made the way.
+    ``zones``: ids of the zones it had been in; whether it still is there is not known.
+    """
+
+    time: Time
+    until: Time
+    gap_s: float
+    distance_m: float
+    speed_mps: float | None
+    reason: Literal["time", "speed"]
+    zones: list[str]
 
 
 class Decision(BaseModel):
@@ -83,7 +133,7 @@ class AlarmRaised(Payload):
 class AlarmCleared(AlarmRaised):
     """A rule no longer holds."""
 
-    reason: Literal["condition_false", "zone_exited"]
+    reason: Literal["condition_false", "zone_exited", "zone_entered", "zone_changed"]
     duration_s: float
 
 
@@ -115,19 +165,18 @@ class FrameChecked(Payload):
 
 
 class FrameEnriched(FrameChecked):
-    """Records of one key group with the stays in zones that they make, as columns."""
+    """Records of one key group as columns, and the zones that hold each."""
 
     group: str
-    ties: list[int]
-    stays: list[dict[str, Any]]
-    late_columns: dict[str, Any]
-    newest_us: list[int]
-    late_zones: list[dict[str, Any]]
+    zones: list[dict[str, Any]]
 
 
 PAYLOADS: Final[dict[str, type[Payload]]] = {
     event.ZONE_ENTERED: ZoneEntered,
     event.ZONE_EXITED: ZoneExited,
+    event.ZONE_DWELL_EXCEEDED: DwellExceeded,
+    event.ZONE_APPROACHING: Approaching,
+    event.TRACK_GAP: TrackGap,
     event.ALARM_RAISED: AlarmRaised,
     event.ALARM_CLEARED: AlarmCleared,
     event.TELEMETRY_REJECTED: TelemetryRejected,

@@ -1,31 +1,28 @@
 """Zones: named areas of a body with depth and altitude bands and times in force."""
 
-import codecs
 import re
-from bisect import bisect_left
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
 from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from schemas.frame import EPOCH, rfc3339
 from schemas.geojson import AreaField
+from schemas.schedule import Schedule
+from schemas.site_frame import REACH_M, SiteFrame
+from schemas.vertical import Reference, misfit
 
 MAX_ID_CHARACTERS: Final = 128
+MAX_EXIT_BUFFER_M: Final = 1e6
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -62,10 +59,18 @@ class Zone(BaseModel):
     """A zone, one version of it.
 
     ``geometry`` in longitude and latitude of ``body`` (deg), edges straight in that plane (RFC
-    7946 section 3.1.1). Depth is m below the surface, altitude m above the body's reference; an
-    absent bound is open, bounds belong to the zone. In force from ``effective_from`` on and until
-    just before ``effective_to`` (event time). ``properties`` are further strings, numbers and
-    booleans of the file's feature. ``line`` is where it stands in its file, counted from 1.
+    7946 section 3.1.1); with ``site_longitude`` and ``site_latitude`` (deg) in metres east and
+    north of there, edges straight in that frame (``schemas.site_frame``). Depth is m below the
+    surface, altitude m above the body's reference, height m above the bottom; ``vertical`` may name
+    what they are measured from (``schemas.vertical``). An absent bound is open, bounds belong to
+    the zone. In force from ``effective_from`` on and until
+    just before ``effective_to`` (event time), of that only in the windows of ``schedule``. A
+    vehicle comes in at the edge and goes out ``exit_buffer_m`` beyond it, told once it has been in
+    for ``min_inside_s``, out for ``min_outside_s``; of a fix's stated accuracy ``accuracy_cap_m``
+    (the buffer's width, if absent) at most keeps an exit from being sure. ``max_dwell_s`` limits a
+    visit, or all time inside within the last ``dwell_window_s``. ``repair``: rings that make no
+    valid area are repaired, not refused. ``properties`` are further strings, numbers and booleans
+    of the file's feature. ``line`` is where it stands in its file, counted from 1.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -78,15 +83,24 @@ class Zone(BaseModel):
     max_depth_m: float | None = None
     min_altitude_m: float | None = None
     max_altitude_m: float | None = None
+    min_height_m: Length | None = None
+    max_height_m: Length | None = None
+    vertical: Reference | None = None
+    site_longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
+    site_latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     effective_from: Time | None = None
     effective_to: Time | None = None
-    exit_buffer_m: Length | None = None
+    schedule: Schedule | None = None
+    exit_buffer_m: Annotated[float, Field(ge=0, le=MAX_EXIT_BUFFER_M)] | None = None
+    accuracy_cap_m: Length | None = None
     min_inside_s: Duration | None = None
     min_outside_s: Duration | None = None
     max_dwell_s: Limit | None = None
+    dwell_window_s: Limit | None = None
     approach_s: Limit | None = None
     max_gap_s: Limit | None = None
     version: int = Field(default=1, ge=1)
+    repair: bool = False
     geometry: AreaField
     properties: dict[str, str | int | float | bool] = {}
     line: int | None = Field(default=None, ge=1, exclude=True)
@@ -105,7 +119,7 @@ class Zone(BaseModel):
             return {**data, "name": data.get("id", "")}
         return data
 
-    @field_validator("max_depth_m", "max_altitude_m")
+    @field_validator("max_depth_m", "max_altitude_m", "max_height_m")
     @classmethod
     def _most_is_not_below_least(cls, most: float | None, info: ValidationInfo) -> float | None:
         low = str(info.field_name).replace("max", "min")
@@ -114,6 +128,38 @@ class Zone(BaseModel):
             raise ValueError(f"`{low}` {least} is above it: swap them")
         return most
 
+    @field_validator("vertical")
+    @classmethod
+    def _vertical_fits(cls, given: Reference | None, info: ValidationInfo) -> Reference | None:
+        if given and "body" in info.data and (why := misfit(given, info.data["body"], info.data)):
+            raise ValueError(why)
+        return given
+
+    @model_validator(mode="after")
+    def _site_is_whole(self) -> "Zone":
+        if (self.site_longitude is None) != (self.site_latitude is None):
+            raise ValueError("a site has both `site_longitude` and `site_latitude`: give both")
+        if self.site and (far := self.geometry.farthest()) > REACH_M:
+            what = f"a position is {far:g} m from the site along an axis"
+            raise ValueError(f"{what}: give metres, {REACH_M:g} at most")
+        return self
+
+    @field_validator("dwell_window_s")
+    @classmethod
+    def _window_holds_the_limit(cls, window: float | None, info: ValidationInfo) -> float | None:
+        limit = info.data.get("max_dwell_s")
+        if window is not None and "max_dwell_s" in info.data and (limit is None or window < limit):
+            what = "absent" if limit is None else f"{limit}, above it"
+            raise ValueError(f"`max_dwell_s` is {what}: give a limit that the window can reach")
+        return window
+
+    @field_validator("accuracy_cap_m")
+    @classmethod
+    def _cap_has_a_buffer(cls, cap: float | None, info: ValidationInfo) -> float | None:
+        if cap is not None and not info.data.get("exit_buffer_m"):
+            raise ValueError("there is no `exit_buffer_m`: accuracy counts beyond a buffer only")
+        return cap
+
     @field_validator("effective_to")
     @classmethod
     def _end_is_after_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
@@ -121,6 +167,20 @@ class Zone(BaseModel):
         if start is not None and end is not None and start >= end:
             raise ValueError(f"it is not after `effective_from` {start.isoformat()}: end later")
         return end
+
+    @field_validator("schedule")
+    @classmethod
+    def _sols_are_of_mars(cls, given: Schedule | None, info: ValidationInfo) -> Schedule | None:
+        if given and given.solar_longitude is not None and info.data.get("body") != "mars":
+            raise ValueError("`solar_longitude` is for Mars: give `time_zone`")
+        return given
+
+    @property
+    def site(self) -> SiteFrame | None:
+        """The frame that the geometry is drawn in, None = in longitude and latitude."""
+        if self.site_longitude is None or self.site_latitude is None:
+            return None
+        return SiteFrame(self.body, self.site_longitude, self.site_latitude)
 
     @property
     def effective_from_us(self) -> int | None:
@@ -135,13 +195,16 @@ class Zone(BaseModel):
     def feature(self) -> dict[str, Any]:
         """The zone as a GeoJSON Feature that ``load_zones`` reads back to an equal zone."""
         known = {name: getattr(self, name) for name in PROPERTY_NAMES}
+        if self.schedule is not None:
+            known["schedule"] = self.schedule.model_dump(mode="json", exclude_none=True)
         for name in ("effective_from", "effective_to"):
             if (time_us := getattr(self, f"{name}_us")) is not None:
                 known[name] = rfc3339(time_us)
         return {
             "type": "Feature",
             "id": self.id,
-            "properties": {k: v for k, v in known.items() if v is not None} | self.properties,
+            "properties": {k: v for k, v in known.items() if v is not None and v is not False}
+            | self.properties,
             "geometry": self.geometry.geometry(),
         }
 
@@ -149,167 +212,3 @@ class Zone(BaseModel):
 PROPERTY_NAMES: Final = tuple(
     name for name in Zone.model_fields if name not in ("id", "geometry", "properties", "line")
 )
-
-
-class ZoneFileError(ValueError):
-    """A zone file with mistakes: ``mistakes`` has one line each, with place, value and remedy."""
-
-    def __init__(self, mistakes: tuple[str, ...]) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
-
-
-def load_zones(text: bytes, name: str) -> tuple[Zone, ...]:
-    """The zones of a GeoJSON FeatureCollection, in the file's order.
-
-    ``name`` names the file in mistakes. Properties without a value (``null``) are absent; lists
-    and objects among unknown properties are left out. Raises ``ZoneFileError`` with every mistake;
-    whether rings make a valid area is for ``rules.zone_geometry`` to say.
-    """
-    source = _Source(text, name)
-    zones: list[Zone] = []
-    mistakes: list[str] = []
-    line_of: dict[tuple[str, int], int] = {}
-    for feature in source.features():
-        zone = feature.zone()
-        mistakes += feature.mistakes
-        if zone is None:
-            continue
-        first = line_of.setdefault((zone.id, zone.version), feature.line)
-        if len(line_of) == len(zones):
-            what = f"version {zone.version} is also in line {first}"
-            mistakes.append(feature.say(f"{what}: give another id or a higher version"))
-        else:
-            zones.append(zone)
-    if mistakes:
-        raise ZoneFileError(tuple(mistakes))
-    return tuple(zones)
-
-
-class _Collection(msgspec.Struct):
-    type: Any = None
-    features: list[msgspec.Raw] | None = None
-
-
-class _Source:
-    """The bytes of a zone file and the way from a byte to its line."""
-
-    def __init__(self, text: bytes, name: str) -> None:
-        self.text = text
-        self.name = name
-        self.line_ends = [match.start() for match in re.finditer(b"\n", text)]
-
-    def line(self, offset: int) -> int:
-        return bisect_left(self.line_ends, offset) + 1
-
-    def wrong(self, offset: int, what: str) -> ZoneFileError:
-        return ZoneFileError((f"{self.name}:{self.line(offset)}: {what}",))
-
-    def features(self) -> Iterator["_Feature"]:
-        raws = self._collection().features
-        if not raws:
-            raise self.wrong(0, "the collection holds no features: give at least one zone")
-        offset = 0
-        for raw in raws:
-            # Features follow each other in the text with nothing but blanks and commas between,
-            # so the first match from the last one's end on is this feature.
-            data = bytes(raw)
-            offset = self.text.index(data, offset)
-            yield _Feature(self, offset, data)
-            offset += len(data)
-
-    def _collection(self) -> _Collection:
-        if not self.text.strip():
-            raise self.wrong(0, "the file is empty: give a GeoJSON FeatureCollection")
-        try:
-            self.text.decode()
-            collection = msgspec.json.decode(
-                self.text.removeprefix(codecs.BOM_UTF8), type=_Collection
-            )
-        except UnicodeDecodeError as error:
-            raise self.wrong(error.start, "a byte is not UTF-8: save the file as UTF-8") from None
-        except msgspec.ValidationError as error:
-            raise self.wrong(0, f"not a GeoJSON FeatureCollection: {error}") from None
-        except (msgspec.DecodeError, RecursionError) as error:
-            byte = re.search(r"\(byte (\d+)\)", str(error))
-            offset = int(byte[1]) if byte else len(self.text.rstrip())
-            raise self.wrong(offset, f"not JSON: {error}") from None
-        if collection.type != "FeatureCollection":
-            what = f"not a GeoJSON FeatureCollection: its `type` is {collection.type!r}"
-            raise self.wrong(0, f"{what}: put the zones into one as features")
-        return collection
-
-
-class _Feature:
-    """One feature of a file on its way to a zone, with the mistakes found in it."""
-
-    def __init__(self, source: _Source, offset: int, raw: bytes) -> None:
-        self.source = source
-        self.offset = offset
-        self.raw = raw
-        self.line = source.line(offset)
-        self.label = "feature"
-        self.mistakes: list[str] = []
-
-    def say(self, what: str, key: str = "") -> str:
-        """A mistake, placed at the line of property ``key`` where the feature has it."""
-        found = re.search(rb'"%s"\s*:' % re.escape(key.encode()), self.raw) if key else None
-        line = self.source.line(self.offset + found.start()) if found else self.line
-        return f"{self.source.name}:{line}: {self.label}: {what}"
-
-    def zone(self) -> Zone | None:
-        """The zone, or None where there are mistakes."""
-        try:
-            feature = msgspec.json.decode(self.raw)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            self.mistakes.append(self.say(str(error)))
-            return None
-        if not isinstance(feature, dict) or feature.get("type") != "Feature":
-            self.mistakes.append(self.say('not a GeoJSON Feature: give `type` "Feature"'))
-            return None
-        fields = {"geometry": feature.get("geometry"), "line": self.line}
-        fields |= self._identity(feature.get("id"))
-        fields |= self._properties(feature.get("properties"))
-        try:
-            zone = Zone.model_validate(fields)
-        except ValidationError as error:
-            self.mistakes += [self._told(one) for one in error.errors() if one["loc"] != ("id",)]
-            return None
-        return None if self.mistakes else zone
-
-    def _identity(self, given: object) -> dict[str, str]:
-        if isinstance(given, int) and not isinstance(given, bool):
-            given = str(given)
-        if not isinstance(given, str):
-            was = "missing" if given is None else f"{given!r}"
-            self.mistakes.append(self.say(f"`id` is {was}: give the feature a string as `id`"))
-            return {}
-        self.label = f"zone {msgspec.json.encode(given).decode()}"
-        if not is_zone_id(given):
-            what = f"give 1 to {MAX_ID_CHARACTERS} printable characters"
-            self.mistakes.append(self.say(f"`id` has {len(given)} characters: {what}", "id"))
-        return {"id": given}
-
-    def _properties(self, given: object) -> dict[str, Any]:
-        if given is None:
-            return {}
-        if not isinstance(given, dict):
-            self.mistakes.append(self.say(f"`properties` is {given!r}: give an object"))
-            return {}
-        present = {key: value for key, value in given.items() if value is not None}
-        known = {key: value for key, value in present.items() if key in PROPERTY_NAMES}
-        others = {key: value for key, value in present.items() if key not in PROPERTY_NAMES}
-        for key in others:
-            near = get_close_matches(key.lower(), PROPERTY_NAMES, n=1, cutoff=0.8)
-            if near and near[0] not in given:
-                what = f"property `{key}` is not known: did you mean `{near[0]}`?"
-                self.mistakes.append(self.say(what, key))
-        scalars = {k: v for k, v in others.items() if isinstance(v, str | int | float | bool)}
-        return {**known, "properties": scalars}
-
-    def _told(self, error: ErrorDetails) -> str:
-        key = str(error["loc"][0]) if error["loc"] else ""
-        what = error["msg"].removeprefix("Value error, ")
-        if key == "geometry":
-            return self.say(what, key)
-        return self.say(f"`{key}` is {error['input']!r}: {what[:1].lower()}{what[1:]}", key)

@@ -1,21 +1,15 @@
 """The `farwatch` command."""
 
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from connectors.contract import ConnectorError, SettingsError
 from connectors.readers import FORMATS
 from connectors.registry import masked
-from flows.launch import FlowError
 from flows.settings import Settings
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from scripts.exits import err, exits
+from scripts.registry_commands import rules_app, zones_app
 
 app = typer.Typer(
     name="farwatch",
@@ -24,14 +18,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-zones_app = typer.Typer(help="Zones.", no_args_is_help=True)
-rules_app = typer.Typer(help="Rules.", no_args_is_help=True)
 app.add_typer(zones_app, name="zones")
 app.add_typer(rules_app, name="rules")
 letters_app = typer.Typer(help="Rejected records.", no_args_is_help=True)
 app.add_typer(letters_app, name="dead-letters")
-
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 _FORMAT_HELP = "Format of telemetry files: " + "; ".join(
     f"{name} ({what})" for name, what in FORMATS.items()
@@ -43,28 +33,8 @@ def main() -> None:
     app()
 
 
-def _exits(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the project's errors into one line (one a mistake) and the exit status."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except SettingsError as exc:
-            err.print(f"farwatch: {exc}")
-            raise typer.Exit(2) from exc
-        except (FlowError, ConnectorError) as exc:
-            err.print(f"farwatch: {exc}")
-            raise typer.Exit(1) from exc
-        except KeyboardInterrupt as exc:
-            err.print("farwatch: interrupted; with --recovery the same command goes on from here")
-            raise typer.Exit(130) from exc
-
-    return wrapped
-
-
 @app.command()
-@_exits
+@exits
 def watch(  # noqa: PLR0913 (the options of the command)
     *,
     telemetry: Annotated[str | None, typer.Option(help="URL of the telemetry, file:PATH")] = None,
@@ -109,7 +79,7 @@ def watch(  # noqa: PLR0913 (the options of the command)
 
 
 @app.command()
-@_exits
+@exits
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for all that it writes.")] = Path(
         "farwatch-demo"
@@ -128,7 +98,7 @@ def demo(
 
 
 @app.command()
-@_exits
+@exits
 def publish(  # noqa: PLR0913 (the options of the command)
     file: Annotated[Path, typer.Argument(help="File of telemetry.")],
     *,
@@ -153,7 +123,7 @@ def publish(  # noqa: PLR0913 (the options of the command)
 
 
 @app.command()
-@_exits
+@exits
 def subscribe(
     topic: Annotated[str, typer.Argument(help="Topic, such as critical_alerts.")],
     *,
@@ -173,6 +143,35 @@ def subscribe(
     run_subscribe(topic, from_, filters=filter_ or (), as_json=json)
 
 
+@app.command()
+@exits
+def status(
+    vehicle: Annotated[
+        str | None, typer.Argument(help="Id of a vehicle; all if not given.")
+    ] = None,
+    *,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="URL: sqlite:PATH, postgresql:// or redis://; else of FARWATCH_RESULTS.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Only vehicles that are in it, or may be.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="A JSON object a vehicle, one a line.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
+) -> None:
+    """Tell where vehicles are, in which zones, and since when."""
+    from scripts.status import show_status, states_url  # noqa: PLC0415
+
+    url = from_ or states_url(Settings.load(config))
+    show_status(url, vehicle, zone, as_json=json)
+
+
 @app.command("bench", context_settings={"ignore_unknown_options": True}, add_help_option=False)
 def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Measure the watch against the per-message way; `farwatch bench --help` tells more."""
@@ -183,97 +182,6 @@ def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     command(words or [], prog_name="farwatch bench")
 
 
-@zones_app.command("check")
-@_exits
-def check_zones(file: Annotated[Path, typer.Argument(help="GeoJSON file of zones.")]) -> None:
-    """Check a zone file; every mistake is listed with its line."""
-    from flows.steps.registry import load_zone_file  # noqa: PLC0415
-
-    zones = load_zone_file(f"file:{file}")
-    err.print(f"{file}: {len(zones)} zones, no mistakes")
-
-
-@rules_app.command("check")
-@_exits
-def check_rules(file: Annotated[Path, typer.Argument(help="YAML file of rules.")]) -> None:
-    """Check a rule file; every mistake is listed with its line."""
-    from flows.steps.registry import load_rule_file  # noqa: PLC0415
-
-    rules = load_rule_file(f"file:{file}")
-    err.print(f"{file}: {len(rules)} rules, no mistakes")
-
-
-_To = Annotated[str, typer.Option("--to", help="URL of the store: postgresql://..., sqlite:PATH")]
-_From = Annotated[
-    str, typer.Option("--from", help="URL of the store: postgresql://..., sqlite:PATH")
-]
-_At = Annotated[str | None, typer.Option(help="When it ends, RFC 3339; now if not given.")]
-
-
-@zones_app.command("put")
-@_exits
-def put_zones(
-    file: Annotated[Path, typer.Argument(help="GeoJSON file of zones.")], to: _To
-) -> None:
-    """Add the zones of a file to a store, as new versions where they differ."""
-    from scripts import definitions  # noqa: PLC0415
-
-    new, kept = definitions.put(definitions.ZONES, file, to)
-    err.print(f"{new} new versions of zones, {kept} as they were")
-
-
-@zones_app.command("list")
-@_exits
-def list_zones(source: _From) -> None:
-    """List the latest version of each zone in a store."""
-    from scripts import definitions  # noqa: PLC0415
-
-    definitions.show(definitions.ZONES, source)
-
-
-@zones_app.command("remove")
-@_exits
-def remove_zone(
-    name: Annotated[str, typer.Argument(metavar="ID")], to: _To, at: _At = None
-) -> None:
-    """End a zone: a new version says until when it is in force; nothing is deleted."""
-    from scripts import definitions  # noqa: PLC0415
-
-    end = definitions.remove(definitions.ZONES, name, to, at)
-    err.print(f"zone {name} is in force until {end.isoformat()}")
-
-
-@rules_app.command("put")
-@_exits
-def put_rules(file: Annotated[Path, typer.Argument(help="YAML file of rules.")], to: _To) -> None:
-    """Add the rules of a file to a store, as new versions where they differ."""
-    from scripts import definitions  # noqa: PLC0415
-
-    new, kept = definitions.put(definitions.RULES, file, to)
-    err.print(f"{new} new versions of rules, {kept} as they were")
-
-
-@rules_app.command("list")
-@_exits
-def list_rules(source: _From) -> None:
-    """List the latest version of each rule in a store."""
-    from scripts import definitions  # noqa: PLC0415
-
-    definitions.show(definitions.RULES, source)
-
-
-@rules_app.command("remove")
-@_exits
-def remove_rule(
-    name: Annotated[str, typer.Argument(metavar="ID")], to: _To, at: _At = None
-) -> None:
-    """End a rule: a new version says until when it is in force; nothing is deleted."""
-    from scripts import definitions  # noqa: PLC0415
-
-    end = definitions.remove(definitions.RULES, name, to, at)
-    err.print(f"rule {name} is in force until {end.isoformat()}")
-
-
 _Letters = Annotated[
     str, typer.Option("--from", help="URL of results: dir:PATH, sqlite:PATH, postgresql://...")
 ]
@@ -281,7 +189,7 @@ _Reason = Annotated[str, typer.Option(help="Only those whose reason holds this t
 
 
 @letters_app.command("list")
-@_exits
+@exits
 def list_letters(
     source: _Letters,
     limit: Annotated[int, typer.Option(min=1, help="Show the latest so many.")] = 20,
@@ -294,7 +202,7 @@ def list_letters(
 
 
 @letters_app.command("retry")
-@_exits
+@exits
 def retry_letters(
     source: _Letters,
     to: Annotated[str, typer.Option(help="URL to publish to: file:PATH, amqp://, kafka://")],

@@ -11,6 +11,7 @@ from connectors.contract import ConnectorSettings
 from connectors.dead_letters import DeadLetter, read_dead_letters
 from connectors.registry import open_publisher
 from schemas.telemetry import KIND_OF_ID
+from scripts.listing import printable
 
 RAW_CHARACTERS: Final = 200
 """How much of a record `list` shows."""
@@ -66,11 +67,4 @@ def _vehicle(record: bytes) -> str:
 def _line(letter: DeadLetter) -> str:
     raw = letter.raw.decode(errors="backslashreplace")
     shown = raw if len(raw) <= RAW_CHARACTERS else raw[:RAW_CHARACTERS] + "…"
-    return _printable(f"{letter.origin}: {letter.reason}: {shown}")
-
-
-def _printable(text: str) -> str:
-    """The text with escapes for what would end the line or move a terminal's cursor."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
+    return printable(f"{letter.origin}: {letter.reason}: {shown}")

@@ -1,6 +1,5 @@
 """`farwatch zones` and `farwatch rules`: versions put into a store, listed and ended."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from flows.steps.registry import load_rule_file, load_zone_file
 from schemas.frame import rfc3339
 from schemas.rule import Rule
 from schemas.zone import Time, Zone
+from scripts.listing import write_listing
 
 Shape = TypeVar("Shape", Zone, Rule)
 
@@ -27,12 +27,12 @@ class Definitions(Generic[Shape]):
     """Zones or rules: how they are read from a URL and how a store keeps one of them."""
 
     kind: Kind
-    load: Callable[[str], Sequence[Shape]]
+    load: Callable[..., Sequence[Shape]]
     body: Callable[[Shape], dict[str, Any]]
 
 
-def _load_rules(url: str) -> list[Rule]:
-    return [compiled.rule for compiled in load_rule_file(url)]
+def _load_rules(url: str, *, as_kept: bool = False) -> list[Rule]:
+    return [compiled.rule for compiled in load_rule_file(url, as_kept=as_kept)]
 
 
 ZONES: Final = Definitions("zones", load_zone_file, Zone.feature)
@@ -67,10 +67,7 @@ def show(what: Definitions[Shape], url: str) -> int:
     """
     rows = [("id", "version", "in force from", "until")]
     rows += [_row(one) for one in _latest(what, url).values()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True))
-        sys.stdout.write(f"{padded.rstrip()}\n")
+    write_listing(rows)
     return len(rows) - 1
 
 
@@ -102,19 +99,22 @@ def remove(what: Definitions[Shape], name: str, url: str, at: str | None = None)
 
 
 def _latest(what: Definitions[Shape], url: str) -> dict[str, Shape]:
-    if not open_definitions(url).latest(what.kind):
+    if not open_definitions(url).count(what.kind):
         return {}  # To load nothing is a mistake, but a store may well be empty.
-    return {one.id: one for one in what.load(url)}
+    return {one.id: one for one in what.load(url, as_kept=True)}
 
 
 def _versioned(what: Definitions[Shape], one: Shape, latest: Shape | None) -> Shape:
     """The zone or rule with the version it is to be kept as."""
     if latest is None or "version" in one.model_fields_set:
         return one
-    same = one.model_copy(update={"version": latest.version})
+    begun = one.effective_from or latest.effective_from
+    same = one.model_copy(update={"version": latest.version, "effective_from": begun})
     if what.body(same) == what.body(latest):
         return same
-    return one.model_copy(update={"version": latest.version + 1})
+    # What is changed while it is in force changes at a time: now, if nobody says another.
+    begin = one.effective_from or datetime.now(UTC)
+    return one.model_copy(update={"version": latest.version + 1, "effective_from": begin})
 
 
 def _definition(what: Definitions[Shape], one: Shape) -> Definition:

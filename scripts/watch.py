@@ -36,13 +36,13 @@ def run_watch(settings: Settings, *, background: Background, quiet: bool) -> Non
             extra["report"] = f"sqlite:{store}"
         wiring = wire(settings, extra_results=extra)
         recovery = open_recovery("watch", settings, wiring.registry)
-        keep_registry(wiring)
+        keep_registry(wiring.registry, wiring.sinks.values())
         with _progress(quiet=quiet, total=wiring.source.total_bytes) as on_progress:
             launch(watch(replace(wiring, on_progress=on_progress)), settings, recovery)
         if settings.report:
             names = ("telemetry", "zones", "rules")
             inputs = {name: masked(getattr(settings, name)) for name in names}
-            zones = wiring.registry.fences.zones
+            zones = wiring.judged_by().registry.fences.zones
             write_report(settings.report, store, zones, inputs, background)
     if not quiet:
         _summary(settings, wiring.told)

@@ -52,6 +52,44 @@ class Zone:
         deep_enough = self.low is None or row.depth >= self.low
         return deep_enough and (self.high is None or row.depth <= self.high)
 
+    def passed(self, a: Row, b: Row) -> list[tuple[float, float]]:
+        """From when until when the straight way from fix a to fix b lies inside."""
+        if (a.longitude, a.latitude) == (b.longitude, b.latitude):
+            shares = (
+                [(0.0, 1.0)] if self.area.covers(shapely.Point(a.longitude, a.latitude)) else []
+            )
+        else:
+            line = shapely.LineString([(a.longitude, a.latitude), (b.longitude, b.latitude)])
+            parts = shapely.get_parts(line.intersection(self.area))
+            shares = sorted(
+                tuple(
+                    line.project(shapely.Point(part.coords[end]), normalized=True)
+                    for end in (0, -1)
+                )
+                for part in parts
+                if part.geom_type == "LineString" and not part.is_empty
+            )
+        first, last = self._in_band(a, b)
+        clipped = [(max(begin, first), min(end, last)) for begin, end in shares]
+        return [
+            (a.time + begin * (b.time - a.time), a.time + end * (b.time - a.time))
+            for begin, end in clipped
+            if begin < end
+        ]
+
+    def _in_band(self, a: Row, b: Row) -> tuple[float, float]:
+        """From which to which share of the way the depth is in the band."""
+        if self.low is None and self.high is None:
+            return 0.0, 1.0
+        if a.depth is None or b.depth is None:
+            return 1.0, 0.0
+        low = -1e9 if self.low is None else self.low
+        high = 1e9 if self.high is None else self.high
+        if a.depth == b.depth:
+            return (0.0, 1.0) if low <= a.depth <= high else (1.0, 0.0)
+        shares = sorted((bound - a.depth) / (b.depth - a.depth) for bound in (low, high))
+        return max(shares[0], 0.0), min(shares[1], 1.0)
+
 
 def zones_of(place: str) -> list[Zone]:
     found = json.loads((LIBRARY / f"{place}.geojson").read_text("utf-8"))["features"]
@@ -62,19 +100,59 @@ def zones_of(place: str) -> list[Zone]:
     ]
 
 
-def walk(rows: list[Row], zones: list[Zone]) -> list[Crossing]:
-    """Every crossing of every vehicle; tells each row the zones its vehicle is in."""
-    inside: dict[str, set[str]] = {}
-    found = []
-    for row in sorted(rows, key=lambda row: row.time):
-        held = inside.setdefault(row.vehicle, set())
-        for zone in zones if row.longitude is not None else ():
-            now = zone.holds(row)
-            if now is not None and now != (zone.id in held):
-                found.append((row.vehicle, zone.id, "entered" if now else "exited", row.time))
-                held.symmetric_difference_update({zone.id})
+class Walk:
+    """Vehicles followed fix by fix; between fixes they go straight and evenly."""
+
+    def __init__(self, zones: list[Zone], max_gap_s: float) -> None:
+        self.zones, self.max_gap_s = zones, max_gap_s
+        self.inside: dict[str, set[str]] = {}
+        self.last: dict[str, Row] = {}
+        self.found: list[Crossing] = []
+
+    def take(self, row: Row) -> None:
+        held = self.inside.setdefault(row.vehicle, set())
+        if row.longitude is not None:
+            for zone in self.zones:
+                self._pass(zone, self.last.get(row.vehicle), row)
+                if (now := zone.holds(row)) is not None:
+                    self._change(row, zone, now, row.time)
+            self.last[row.vehicle] = row
         row.zones = frozenset(held)
-    return found
+
+    def _pass(self, zone: Zone, before: Row | None, row: Row) -> None:
+        if before is None or not 0 < row.time - before.time <= self.max_gap_s:
+            return
+        for begin, end in zone.passed(before, row):
+            if begin > before.time:
+                self._change(row, zone, True, begin)
+            if end < row.time:
+                self._change(row, zone, False, end)
+
+    def _change(self, row: Row, zone: Zone, now: bool, time: float) -> None:
+        held = self.inside[row.vehicle]
+        if now != (zone.id in held):
+            what = "entered" if now else "exited"
+            self.found.append((row.vehicle, zone.id, what, round(time, 6)))
+            held.symmetric_difference_update({zone.id})
+
+
+def walk(rows: list[Row], zones: list[Zone], max_gap_s: float = 86_400) -> list[Crossing]:
+    """Every crossing of every vehicle, also between fixes no farther apart than ``max_gap_s``.
+
+    Tells each row the zones its vehicle is in.
+    """
+    walked = Walk(zones, max_gap_s)
+    for row in sorted(rows, key=lambda row: row.time):
+        walked.take(row)
+    return walked.found
+
+
+def alike(told: list[Crossing], expected: list[Crossing], within_s: float = 1e-3) -> bool:
+    """Whether both say the same, in any order, their times but for ``within_s``."""
+    a, b = sorted(told), sorted(expected)
+    return [c[:3] for c in a] == [c[:3] for c in b] and all(
+        abs(one[3] - other[3]) <= within_s for one, other in zip(a, b, strict=True)
+    )
 
 
 def told_by(rows: list[Row], holds: Condition, for_s: float) -> Iterator[tuple[str, str, float]]:

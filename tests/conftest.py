@@ -4,10 +4,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.outside import DATA, MISSING
 
 pytest_plugins = ["tests.services"]
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("farwatch", deadline=None)
+settings.load_profile("farwatch")
 
 
 @pytest.fixture

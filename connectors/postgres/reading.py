@@ -9,7 +9,8 @@ from psycopg.rows import dict_row
 from connectors.contract import ConnectorSettings
 from connectors.postgres.schema import check_made
 from connectors.postgres.server import Server
-from connectors.tables import TABLES, in_order
+from connectors.statements import in_order
+from connectors.tables import TABLES
 from schemas.frame import EPOCH, rfc3339
 
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -5,9 +5,10 @@ from typing import Final
 from connectors.contract import SettingsError
 from connectors.postgres.rows import SQL_TYPES
 from connectors.postgres.server import Connection, Server
-from connectors.tables import RULES, TABLES, ZONES, create, extend
+from connectors.statements import create, extend
+from connectors.tables import RULES, TABLES, ZONES
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Kept in ``farwatch_schema``; raised whenever a table changes."""
 CHANNEL: Final = "farwatch_registry"
 """NOTIFY channel of new versions of zones and rules; the payload is ``KIND:ID:VERSION``."""
@@ -35,7 +36,8 @@ FROM pg_database WHERE datname = current_database()"""
 _TABLE_RIGHTS: Final = """
 SELECT name FROM unnest(%s::text[]) AS name
 WHERE NOT (has_table_privilege(quote_ident(name), 'INSERT')
-    AND has_table_privilege(quote_ident(name), 'SELECT'))"""
+    AND has_table_privilege(quote_ident(name), 'SELECT')
+    AND (name <> ALL(%s) OR has_table_privilege(quote_ident(name), 'UPDATE')))"""
 
 
 def make_tables(server: Server) -> None:
@@ -80,7 +82,7 @@ def check_rights(connection: Connection, name: str) -> None:
         "has none of the schemas of its search_path; make one or name another": schema is None,
         "this user may make no temporary tables; GRANT TEMPORARY ON DATABASE": not may_stage,
         f"this user may make no tables; GRANT CREATE ON SCHEMA {schema}": not (made or may_create),
-        f"this user may not write {missing}; GRANT SELECT, INSERT ON these": missing,
+        f"this user may not write {missing}; GRANT SELECT, INSERT, UPDATE ON these": missing,
     }
     for told, true in wrong.items():
         if true:
@@ -88,7 +90,8 @@ def check_rights(connection: Connection, name: str) -> None:
 
 
 def _missing_rights(connection: Connection) -> str:
-    found = connection.execute(_TABLE_RIGHTS, (sorted(TABLES),)).fetchall()
+    updated = [table.name for table in TABLES.values() if table.newest]
+    found = connection.execute(_TABLE_RIGHTS, (sorted(TABLES), updated)).fetchall()
     return ", ".join(f"`{name}`" for (name,) in found)
 
 

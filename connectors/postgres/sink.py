@@ -1,7 +1,7 @@
 """Results into PostgreSQL: one transaction an epoch."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -9,13 +9,17 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from connectors.backoff import until_available
 from connectors.contract import ConnectorSettings, Definition, RefusedError
-from connectors.definitions import Kind, Ledger
+from connectors.definitions import KEPT, Kind, Ledger
+from connectors.postgres.reading import select
 from connectors.postgres.rows import encode, fields
 from connectors.postgres.schema import check_made, check_ours, check_rights, make_tables
 from connectors.postgres.server import Connection, Server, is_of_rows
 from connectors.postgres.store import Unstorable, store, store_what_can_be
-from connectors.tables import REJECTED, row, table_of
+from connectors.statements import select_states
+from connectors.states import NewestStates
+from connectors.tables import REJECTED, STATES, row, state_of, state_row, table_of
 from schemas.delivery import Delivery
+from schemas.live import VEHICLE_STATES, VehicleState
 from schemas.message import Reject
 
 Rejects = list[Reject]
@@ -23,6 +27,8 @@ Rejects = list[Reject]
 
 class PostgresSink:
     """The tables of ``tables.py`` in one database, a row an event; frames are not kept.
+
+    Of vehicle states the newest of each vehicle is kept, by event time.
 
     Unit of parallelism: none. One worker writes all tables, so that an epoch is one transaction:
     who reads sees an alert with its violation or neither. Events are rare beside records; one
@@ -35,7 +41,10 @@ class PostgresSink:
     A row that the database refuses goes to the dead letters, the others are stored.
     """
 
+    wants = frozenset({VEHICLE_STATES})
+
     def __init__(self, url: str, settings: ConnectorSettings) -> None:
+        self._url = url
         self._server = Server(url, settings.timeout_s)
         self._settings = settings
 
@@ -52,7 +61,7 @@ class PostgresSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
-        self.keep({"zones": zones, "rules": rules}, "kept")
+        self.keep({"zones": zones, "rules": rules}, KEPT)
 
     def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
         """Keep versions; see ``DefinitionStore``."""
@@ -60,11 +69,21 @@ class PostgresSink:
         with self._server.transaction() as connection:
             return self._ledger(connection).keep(definitions, action)
 
-    def latest(self, kind: Kind) -> list[dict[str, Any]]:
-        """The latest versions; see ``DefinitionStore``."""
+    def versions(self, kind: Kind) -> list[dict[str, Any]]:
+        """All versions; see ``DefinitionStore``."""
         with self._server.first_transaction() as connection:
             check_made(connection, self._server.name)
-            return self._ledger(connection).latest(kind)
+            return self._ledger(connection).versions(kind)
+
+    def count(self, kind: Kind) -> int:
+        """How many versions there are; see ``DefinitionStore``."""
+        with self._server.first_transaction() as connection:
+            check_made(connection, self._server.name)
+            return self._ledger(connection).count(kind)
+
+    def states(self, vehicle_id: str | None = None) -> Iterator[VehicleState]:
+        """The newest states; see ``StateStore``."""
+        return map(state_of, select(self._url, *select_states(vehicle_id, "%s")))
 
     def _ledger(self, connection: Connection) -> Ledger:
         return Ledger(
@@ -99,9 +118,13 @@ class _Epochs(StatefulSinkPartition[Delivery, Rejects]):
         self._connection: Connection | None = None
         # Table -> encoded rows of the open epoch.
         self._rows: dict[str, list[bytes]] = defaultdict(list)
+        self._newest = NewestStates()
 
     def write_batch(self, values: list[Delivery]) -> None:
         for value in values:
+            if value.topic == VEHICLE_STATES:
+                self._newest.take(value)
+                continue
             try:
                 table = table_of(value.topic)
             except KeyError as exc:
@@ -112,6 +135,8 @@ class _Epochs(StatefulSinkPartition[Delivery, Rejects]):
                 self._rows[table.name].append(encode(table, row(table, value, int)))
 
     def snapshot(self) -> Rejects:
+        if states := self._newest.drain():
+            self._rows[STATES.name] = [encode(STATES, state_row(each, int)) for each in states]
         if self._rows:
             name, patience_s = self._server.name, self._settings.patience_s
             unstorable = until_available(name, self._commit, patience_s)
@@ -147,7 +172,9 @@ class _Epochs(StatefulSinkPartition[Delivery, Rejects]):
         if table is REJECTED:
             raise RefusedError(f"`{name}`: cannot store a dead letter: {unstorable.reason}")
         found = fields(table, unstorable.row)
-        body = (found["data"] or b"")[1:]  # The first byte is the version of JSONB.
+        body = (found["record" if table is STATES else "data"] or b"")[
+            1:
+        ]  # The first byte is the version of JSONB.
         reason = f"`{table.name}` of `{name}` cannot store it: {unstorable.reason}"
         return Reject(reason, "", body, f"{name}/{table.name}")
 

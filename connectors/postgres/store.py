@@ -8,7 +8,8 @@ import psycopg
 
 from connectors.postgres.rows import SQL_TYPES, copied
 from connectors.postgres.server import Connection, is_of_rows, said
-from connectors.tables import TABLES, Table, insert, names
+from connectors.statements import insert, names
+from connectors.tables import TABLES, Table
 
 CHUNK_BYTES: Final = 4_000_000
 """Rows are sent in statements of about this size, so that none takes as long as the timeout."""
@@ -27,7 +28,7 @@ class Unstorable:
 
 
 def store(connection: Connection, rows: EncodedRows) -> None:
-    """Add the rows whose keys are not there yet, in the transaction that is open."""
+    """Add the rows as their tables say (``statements.insert``), in the transaction that is open."""
     for name, of_table in rows.items():
         for chunk in _chunks(of_table):
             _add(connection, TABLES[name], chunk)

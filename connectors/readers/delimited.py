@@ -29,6 +29,12 @@ The file's first line names its columns; quoted values may hold line ends. The m
     [fields.heading_deg]
     column = "Heading"
     absent = [511]                  # in this column alone
+    [site]                          # instead of latitude and longitude: metres on the body's
+    longitude = 77.4503             # ellipsoid, east and north of this point (deg)
+    latitude = 18.4449
+    east = {column = "Y"}           # as a field: column, unit, negate, absent
+    north = {column = "X"}
+
     [fields.vehicle_id]             # text fields: vehicle_id status mission_id source
     column = "MMSI"                 #              message_id sequence
     prefix = "mmsi:"
@@ -48,7 +54,14 @@ from typing import Any, Final
 import msgspec
 
 from connectors.readers.contract import Chunk, SourceFileError
-from connectors.readers.mapping import Absent, Mapping, NumberColumn, TimeColumns, load_mapping
+from connectors.readers.mapping import (
+    Absent,
+    Mapping,
+    NumberColumn,
+    SiteColumns,
+    TimeColumns,
+    load_mapping,
+)
 from connectors.readers.rows import (
     BOM,
     Position,
@@ -60,6 +73,7 @@ from connectors.readers.rows import (
 )
 from connectors.readers.stored import StoredFile
 from schemas.frame import rfc3339
+from schemas.site_frame import REACH_M
 from schemas.telemetry import shown
 
 _INT64_LIMIT: Final = 2**63
@@ -115,6 +129,7 @@ class _MappedRows:
         self._time_at = [at[name] for name in mapping.time.columns]
         self._timestamp = _timestamp_reader(mapping.time)
         self._numbers = [(name, at[c.column], c) for name, c in mapping.numbers.items()]
+        self._site = mapping.site and _Placed(mapping.site, at)
         self._texts = [(name, at[c.column], c.prefix) for name, c in mapping.texts.items()]
         self._any_sensor = mapping.sensors is None
         if mapping.sensors is None:
@@ -138,6 +153,8 @@ class _MappedRows:
             value = self._value(cells[index], column.column, column.absent)
             if value is not None:
                 record[name] = _converted(value, column)
+        if self._site:
+            record |= self._site.position(cells, self._value)
         if ("latitude" in record) != ("longitude" in record):
             record.pop("latitude", None)
             record.pop("longitude", None)
@@ -175,6 +192,31 @@ class _MappedRows:
             if value is not None:
                 sensors[name] = value
         return sensors
+
+
+class _Placed:
+    """Where the columns of a site frame put a row."""
+
+    def __init__(self, site: SiteColumns, at: dict[str, int]) -> None:
+        self._frame = site.frame
+        self._axes = [(at[column.column], column) for column in (site.east, site.north)]
+
+    def position(
+        self, cells: list[str], value_of: Callable[[str, str, Absent], float | None]
+    ) -> dict[str, float]:
+        """Longitude and latitude, neither where one of the columns has no value."""
+        metres = []
+        for index, column in self._axes:
+            value = value_of(cells[index], column.column, column.absent)
+            if value is None:
+                return {}
+            axis_m = _converted(value, column)
+            if abs(axis_m) > REACH_M:
+                what = f"{column.column}: {shown(cells[index])} is over {REACH_M:g} m from the site"
+                raise RowError(what, column.column)
+            metres.append(axis_m)
+        longitude, latitude = self._frame.position(*metres)
+        return {"longitude": longitude, "latitude": latitude}
 
 
 def _converted(value: float, column: NumberColumn) -> float:

@@ -1,7 +1,6 @@
 """What the columns of a CSV file mean: the mapping file of the ``csv`` format, checked whole."""
 
 import difflib
-import math
 import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -11,56 +10,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.readers.contract import FormatError
+from connectors.readers.units import LENGTH, SAME, UNITS
 from schemas.frame import BODIES, KINDS, NUMBER_FIELDS, TEXT_FIELDS
-
-
-def _ddmm(value: float) -> float:
-    """Degrees of DDMM.mmm, the notation of NMEA 0183 and of Slocum gliders."""
-    degrees, minutes = divmod(abs(value), 100)
-    return math.copysign(degrees + minutes / 60, value)
-
-
-def _times(factor: float) -> Callable[[float], float]:
-    return lambda value: value * factor
-
-
-_SAME: Final = _times(1.0)
-# The first unit of each dimension is the one of the telemetry field: no conversion.
-_LENGTH: Final = {
-    "m": _SAME,
-    "cm": _times(0.01),
-    "km": _times(1000.0),
-    "ft": _times(0.3048),
-    "fathom": _times(1.8288),
-    "nmi": _times(1852.0),
-}
-_ANGLE: Final = {"deg": _SAME, "rad": math.degrees, "ddmm": _ddmm}
-_SPEED: Final = {
-    "m/s": _SAME,
-    "cm/s": _times(0.01),
-    "kn": _times(1852 / 3600),
-    "km/h": _times(1 / 3.6),
-}
-_SHARE: Final = {"%": _SAME, "fraction": _times(100.0)}
-_POWER: Final = {"W": _SAME, "mW": _times(0.001), "kW": _times(1000.0)}
-_TEMPERATURE: Final = {
-    "C": _SAME,
-    "K": lambda value: value - 273.15,
-    "F": lambda value: (value - 32) * 5 / 9,
-}
-_BY_SUFFIX: Final = {
-    "_m": _LENGTH,
-    "_mps": _SPEED,
-    "_deg": _ANGLE,
-    "_pct": _SHARE,
-    "_w": _POWER,
-    "_c": _TEMPERATURE,
-}
-UNITS: Final[dict[str, dict[str, Callable[[float], float]]]] = {
-    name: next((units for suffix, units in _BY_SUFFIX.items() if name.endswith(suffix)), _ANGLE)
-    for name in NUMBER_FIELDS
-}
-"""Telemetry field -> the units a column for it may have, with their conversions."""
+from schemas.site_frame import SiteFrame
 
 _TEXT_COLUMNS: Final = ("vehicle_id", *TEXT_FIELDS, "sequence")
 _CONSTANTS: Final = ("vehicle_id", "kind", "body", "status", "mission_id", "source")
@@ -86,6 +38,15 @@ class NumberColumn:
     column: str
     convert: Callable[[float], float]
     absent: Absent
+
+
+@dataclass(frozen=True, slots=True)
+class SiteColumns:
+    """Columns that hold positions in metres of a site: east and north of the frame's origin."""
+
+    frame: SiteFrame
+    east: NumberColumn
+    north: NumberColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +78,13 @@ class Mapping:
     numbers: dict[str, NumberColumn]
     texts: dict[str, TextColumn]
     sensors: dict[str, str] | None
+    site: SiteColumns | None
 
     def columns(self) -> set[str]:
         """Every column the mapping names."""
+        site = (self.site.east.column, self.site.north.column) if self.site else ()
         return {
+            *site,
             *(c.column for c in self.numbers.values()),
             *(c.column for c in self.texts.values()),
             *self.time.columns,
@@ -150,7 +114,7 @@ class _Checker:
     mistakes: list[str] = field(default_factory=list)
 
     def mapping(self, table: dict[str, Any]) -> Mapping:
-        keys = ("delimiter", "encoding", "absent", "constant", "time", "fields", "sensors")
+        keys = ("delimiter", "encoding", "absent", "constant", "time", "fields", "sensors", "site")
         self.known("", table, keys)
         numbers, texts = self.fields(self.table("fields", table))
         constants = self.constants(self.table("constant", table))
@@ -167,7 +131,35 @@ class _Checker:
             numbers=numbers,
             texts=texts,
             sensors=self.sensors(table.get("sensors", {})),
+            site=self.site(table, constants, numbers) if "site" in table else None,
         )
+
+    def site(
+        self,
+        mapping: dict[str, Any],
+        constants: dict[str, str],
+        numbers: dict[str, NumberColumn],
+    ) -> SiteColumns:
+        table = self.table("site", mapping)
+        self.known("site.", table, ("longitude", "latitude", "east", "north"))
+        if "longitude" in numbers:
+            self.wrong("site", "stands beside fields.longitude", "place vehicles by one of them")
+        origin = [
+            self.degrees(f"site.{name}", table.get(name), limit)
+            for name, limit in (("longitude", 360.0), ("latitude", 90.0))
+        ]
+        columns = [
+            self.number(f"site.{name}", self.table(name, table), LENGTH)
+            for name in ("east", "north")
+        ]
+        return SiteColumns(SiteFrame(constants.get("body", BODIES[0]), *origin), *columns)
+
+    def degrees(self, key: str, value: object, limit: float) -> float:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number and abs(degrees := float(str(value))) <= limit:
+            return degrees
+        self.wrong(key, f"got {value!r}", f"write the origin in degrees, at most {limit:g}")
+        return 0.0
 
     def wrong(self, key: str, what: str, remedy: str) -> None:
         self.mistakes.append(f"{key}: {what}; {remedy}")
@@ -230,21 +222,22 @@ class _Checker:
         texts: dict[str, TextColumn] = {}
         for name in table:
             if name in NUMBER_FIELDS:
-                numbers[name] = self.number(name, self.table(name, table))
+                column = self.table(name, table)
+                numbers[name] = self.number(f"fields.{name}", column, UNITS[name])
             elif name in _TEXT_COLUMNS:
                 texts[name] = self.text_column(name, self.table(name, table))
         if ("latitude" in numbers) != ("longitude" in numbers):
             self.wrong("fields", "latitude and longitude go together", "name both or neither")
         return numbers, texts
 
-    def number(self, name: str, table: dict[str, Any]) -> NumberColumn:
-        key = f"fields.{name}"
+    def number(
+        self, key: str, table: dict[str, Any], units: dict[str, Callable[[float], float]]
+    ) -> NumberColumn:
         self.known(f"{key}.", table, ("column", "unit", "absent", "negate"))
-        units = UNITS[name]
         unit = table.get("unit", next(iter(units)))
         if unit not in units:
             self.wrong(f"{key}.unit", f"got {unit!r}", f"use {', '.join(units)}")
-        convert = units.get(unit, _SAME)
+        convert = units.get(unit, SAME)
         return NumberColumn(
             self.text(f"{key}.column", table.get("column")),
             (lambda value: -convert(value)) if table.get("negate") is True else convert,

@@ -27,9 +27,10 @@ from typing import Any, Final
 import msgspec
 
 from connectors.readers.contract import Chunk, SourceFileError, origin_of, total_bytes
-from connectors.readers.mars_clock import SOL_S, sol_at_time_us, time_us_at_sclk, time_us_at_sol
+from connectors.readers.mars_clock import sol_at_time_us, time_us_at_sclk, time_us_at_sol
 from connectors.readers.stored import StoredFile
 from schemas.frame import rfc3339
+from schemas.mars_time import SOL_S
 from schemas.message import Message, Reject
 
 _SECOND_US: Final = 1_000_000

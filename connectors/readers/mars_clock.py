@@ -4,10 +4,7 @@ Two clocks name an instant of the mission. *Local mean solar time*: a sol count 
 landing) whose fraction is the time of day at the landing site, 0.5 = mean noon. *Spacecraft
 clock* (SCLK): seconds counted by the rover, nominally from 2000-01-01T11:58:55.816 UTC.
 
-Solar time follows Mars24: Allison & McEwen, "A post-Pathfinder evaluation of areocentric solar
-coordinates with improved timing recipes for Mars seasonal/diurnal climate studies", Planet. Space
-Sci. 48 (2000) 215-235, equation 32 with the constants of the Mars24 algorithm page, step C-2
-(giss.nasa.gov/tools/mars24/help/algorithm.html). The mission's clock does not follow the rover: it
+Solar time is that of ``schemas.mars_time``. The mission's clock does not follow the rover: it
 stands at 77.43 E, the longitude with which the three readings that NASA published (below) come out
 within 1.5 s; with that of the landing, 77.45 E, they would be 6 s off.
 
@@ -22,21 +19,12 @@ For pointing or timing work use the NAIF kernels (``m2020_168_sclkscet``, ``m202
 from datetime import datetime
 from typing import Final
 
-SOL_S: Final = 88775.244147
-"""A Mars mean solar day in SI seconds (Allison & McEwen 2000)."""
+import numpy as np
+
+from schemas.mars_time import sol_date, time_us_at_sol_date
 
 _CLOCK_LONGITUDE_DEG: Final = 77.43
-_SOL_0_MARS_SOL_DATE: Final = 52304.0
-# TT - UTC: 32.184 s + 37 leap seconds; none was added since 2017, before the mission's launch.
-_TT_MINUS_UTC_S: Final = 69.184
-_UNIX_EPOCH_JD: Final = 2440587.5
-
-# Mars24, C-2: Mars sol date = (JD(TT) - 2451549.5) / 1.0274912517 + 44796.0 - 0.0009626, at
-# longitude 0; local mean solar time is longitude / 360 ahead. Solved for JD(TT) at sol 0.
-_SOL_0_JD_TT: Final = 2451549.5 + 1.0274912517 * (
-    _SOL_0_MARS_SOL_DATE - _CLOCK_LONGITUDE_DEG / 360 - 44796.0 + 0.0009626
-)
-_SOL_0_S: Final = (_SOL_0_JD_TT - _UNIX_EPOCH_JD) * 86400 - _TT_MINUS_UTC_S
+_SOL_0_DATE: Final = 52304 - _CLOCK_LONGITUDE_DEG / 360
 
 # Image NLF_0100_0675828717_276ECM_N0040218NCAM00503_01_295J (sol 100).
 _FIRST_SCLK_S: Final = 675828717.752
@@ -50,12 +38,12 @@ _SECONDS_PER_COUNT: Final = (_SECOND_S - _FIRST_S) / (_SECOND_SCLK_S - _FIRST_SC
 
 def time_us_at_sol(sol: float) -> int:
     """UTC (microseconds since 1970) of a sol count with its fraction of local mean solar time."""
-    return round((_SOL_0_S + sol * SOL_S) * 1e6)
+    return int(time_us_at_sol_date(np.array([sol + _SOL_0_DATE]))[0])
 
 
 def sol_at_time_us(time_us: int) -> float:
     """The sol count, with its fraction of local mean solar time, at a UTC time in microseconds."""
-    return (time_us / 1e6 - _SOL_0_S) / SOL_S
+    return float(sol_date(np.array([time_us]))[0]) - _SOL_0_DATE
 
 
 def time_us_at_sclk(sclk_s: float) -> int:

@@ -10,11 +10,11 @@ from bytewax.operators import KeyedStream
 
 from connectors.contract import LiveSink, Sink
 from rules.assessment import Assessment
-from rules.group import FenceState, GroupState
-from rules.registry import Registry
+from rules.fences import UNKNOWN
+from rules.group import GroupState
 from rules.tracks import runs_of
 from schemas.delivery import Delivery
-from schemas.frame import Frame, where
+from schemas.frame import Rows, where
 from schemas.live import (
     PIPELINE,
     VEHICLE_STATES,
@@ -41,7 +41,7 @@ def tell_telemetry(by_group: KeyedStream[Assessment]) -> Stream[Delivery]:
     )
 
 
-def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
+def telling(advance: Advance, wanted: Set[str]) -> Advance:
     """``advance`` that also tells the states and counts after each frame, as far as wanted."""
     if not wanted & {VEHICLE_STATES, PIPELINE}:
         return advance
@@ -50,9 +50,7 @@ def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
         moved, told = advance(state, seen)
         told = told.copy()
         if VEHICLE_STATES in wanted:
-            told.append(
-                states_delivery(seen.key, vehicle_states(registry, moved.fence, seen.frame))
-            )
+            told.append(states_delivery(seen.key, vehicle_states(moved, seen)))
         if PIPELINE in wanted:
             at_us = moved.pending.high_water_us
             told.append(pipeline_delivery(seen.key, at_us, dict(moved.tallies)))
@@ -61,25 +59,46 @@ def telling(advance: Advance, registry: Registry, wanted: Set[str]) -> Advance:
     return advance_and_tell
 
 
-def vehicle_states(registry: Registry, fence: FenceState, frame: Frame) -> VehicleStates:
-    """The states after ``frame`` (rows by vehicle, then time) of the vehicles it moved on.
+def vehicle_states(state: GroupState, seen: Assessment) -> VehicleStates:
+    """The states after the records of ``seen`` of the vehicles that they moved on.
 
-    ``fence`` knows the frame already. A vehicle whose rows all came late is left out.
+    ``state`` knows the records already. A vehicle whose rows all came late is left out.
     """
-    newest = frame.take(runs_of(frame)[1:] - 1)
-    ids = tuple(map(frame.vehicle_ids.__getitem__, newest.vehicle.tolist()))
-    roster, slot = fence.roster.admit(ids)
-    in_order = where(newest.time_us >= roster.last_us[slot])
-    newest = newest.take(in_order)
+    memory, registry = state.memory, state.registry
+    frame, last = seen.frame, runs_of(seen.frame)[1:] - 1
+    ids = [frame.vehicle_ids[vehicle] for vehicle in frame.vehicle[last].tolist()]
+    slot = memory.roster.find(tuple(ids))
+    in_order = where(frame.time_us[last] >= memory.roster.last_us[slot])
+    newest = frame.take(last[in_order])
     # row_of[slot] = row of the vehicle in ``newest``, -1 where it is not in this frame.
-    row_of = np.full(len(roster), -1, np.intp)
+    row_of = np.full(len(memory.roster), -1, np.intp)
     row_of[slot[in_order]] = np.arange(len(newest))
-    row = row_of[fence.visits.slot]
+    visits = memory.visits.entered()
+    row = row_of[visits.slot]
     here = where(row >= 0)
-    zones = registry.fences.zones
+    zones = () if registry is None else registry.fences.zones
     return VehicleStates(
         newest,
         row[here].tolist(),
-        [zones[zone].id for zone in fence.visits.zone[here].tolist()],
-        fence.visits.entered_us[here].tolist(),
+        [zones[zone].id for zone in visits.zone[here].tolist()],
+        visits.entered_us[here].tolist(),
+        [(of, zones[zone].id) for of, zone in _unknown(state, seen, last[in_order], row_of)],
     )
+
+
+def _unknown(
+    state: GroupState, seen: Assessment, newest: Rows, row_of: Rows
+) -> list[tuple[int, int]]:
+    """(row, zone) where nobody knows whether a vehicle is in a zone, sorted.
+
+    Either its visit is lost from sight, or its newest record (row ``newest``) does not tell.
+    """
+    lost = state.memory.visits.unknown()
+    row = row_of[lost.slot]
+    found = set(zip(row.tolist(), lost.zone.tolist(), strict=True))
+    registry, presence = state.registry, seen.presence
+    if registry is not None and registry.fingerprint == seen.edition:
+        doubtful = presence.among(newest)
+        pairs = where((doubtful.code == UNKNOWN) & (doubtful.zone < doubtful.zones))
+        found |= set(zip(doubtful.row[pairs].tolist(), doubtful.zone[pairs].tolist(), strict=True))
+    return sorted(pair for pair in found if pair[0] >= 0)

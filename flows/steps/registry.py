@@ -1,15 +1,17 @@
 """The registry from files: zones and rules read, checked and indexed before a flow starts."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from connectors.contract import SettingsError
-from connectors.documents import read_document
+from connectors.documents import is_store, read_document
 from rules.registry import Registry
 from rules.rulesets import CompiledRule, load_rules
 from rules.zone_geometry import ZoneGeometryError, zone_shapes
-from schemas.effective import Versioned, overlaps
+from schemas.effective import Versioned, overlaps, timeline
 from schemas.rule import RuleFileError
-from schemas.zone import Zone, ZoneFileError, load_zones
+from schemas.zone import Zone
+from schemas.zone_file import ZoneFileError, load_zones
 
 
 class RegistryError(SettingsError):
@@ -43,20 +45,25 @@ def load_registry(zones_url: str = "", rules_url: str = "") -> Registry:
     return Registry.of(zones, rules)
 
 
-def load_zone_file(url: str) -> tuple[Zone, ...]:
-    """The zones that the URL names; raises as ``load_rule_file``."""
+def load_zone_file(url: str, *, as_kept: bool = False) -> tuple[Zone, ...]:
+    """The zones that the URL names; raises as ``load_rule_file``.
+
+    A store's versions follow one another as ``timeline`` says; ``as_kept``: each as it was put.
+    """
     document, name = read_document(url, "zones")
     try:
         zones = load_zones(document, name)
         zone_shapes(zones, name)
     except (ZoneFileError, ZoneGeometryError) as exc:
         raise RegistryError(exc.mistakes) from exc
+    if is_store(url):
+        return zones if as_kept else tuple(timeline(zones))
     _refuse_overlaps(zones, name)
     return zones
 
 
-def load_rule_file(url: str) -> tuple[CompiledRule, ...]:
-    """The rules that the URL names.
+def load_rule_file(url: str, *, as_kept: bool = False) -> tuple[CompiledRule, ...]:
+    """The rules that the URL names; ``as_kept`` as of ``load_zone_file``.
 
     Raises:
         RegistryError: every mistake in the document.
@@ -67,8 +74,12 @@ def load_rule_file(url: str) -> tuple[CompiledRule, ...]:
         rules = load_rules(document, name).rules
     except RuleFileError as exc:
         raise RegistryError(exc.mistakes) from exc
-    _refuse_overlaps([compiled.rule for compiled in rules], name)
-    return rules
+    if not is_store(url):
+        _refuse_overlaps([compiled.rule for compiled in rules], name)
+        return rules
+    compiled = {(one.rule.id, one.rule.version): one for one in rules}
+    kept = [one.rule for one in rules] if as_kept else timeline(one.rule for one in rules)
+    return tuple(replace(compiled[rule.id, rule.version], rule=rule) for rule in kept)
 
 
 def _refuse_overlaps(versions: Iterable[Versioned], name: str) -> None:

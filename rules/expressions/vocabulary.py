@@ -17,6 +17,8 @@ ZONE_NUMBERS: Final = (
     "max_depth_m",
     "min_altitude_m",
     "max_altitude_m",
+    "min_height_m",
+    "max_height_m",
     "max_dwell_s",
 )
 ZONE_TYPES: Final[dict[str, str]] = (

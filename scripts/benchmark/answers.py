@@ -1,6 +1,9 @@
 """What a program found, in a form that can be compared: zone events and alarms.
 
-A benchmark of two programs that give different answers is void.
+A benchmark of two programs that give different answers is void. The per-message program sees a
+zone's edge crossed at the next record, the watch at the crossing, and also where a vehicle passes
+through a zone between two records: zone events are compared without their times, and passages
+that only the watch sees are no difference.
 """
 
 from collections import Counter
@@ -40,6 +43,25 @@ def difference(a: Counter[tuple[Any, ...]], b: Counter[tuple[Any, ...]]) -> str:
         return ""
     first = min(only_a or only_b, key=lambda key: key[-1])
     return f"{only_a.total()} only in the one, {only_b.total()} only in the other: {first}"
+
+
+def zone_difference(at_records: Counter[tuple[Any, ...]], found: Counter[tuple[Any, ...]]) -> str:
+    """As ``difference``, without times and without passages that only ``found`` has."""
+    a, b = _timeless(at_records), _timeless(found)
+    surplus = b - a
+    for what, *who in list(surplus):
+        passages = min(surplus["entered", *who], surplus["exited", *who])
+        if what == "entered":
+            b["entered", *who] -= passages
+            b["exited", *who] -= passages
+    return difference(a, +b)
+
+
+def _timeless(counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+    found: Counter[tuple[Any, ...]] = Counter()
+    for key, count in counts.items():
+        found[key[:-1]] += count
+    return found
 
 
 def _found(path: Path) -> Iterator[tuple[Any, ...]]:

@@ -1,20 +1,34 @@
 """Seeded zones and rules for the benchmark, and how much of a fleet's telemetry they touch."""
 
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 import msgspec
 import numpy as np
 import shapely
 import yaml
 
-from schemas.frame import Bools, Floats
-from scripts.benchmark.fleet import DEG_PER_M, SOUTH_DEG, WEST_DEG, Fleet, simulate
+from schemas.frame import Bools, Floats, Longs, Rows
+from scripts.benchmark.fleet import DEG_PER_M, SOUTH_DEG, WEST_DEG, simulate
 
 KINDS: Final = ("apei", "contract", "hazard", "mpa")
 VERTICES: Final = 64
+FENCED: Final = {
+    "exit_buffer_m": 20.0,
+    "min_inside_s": 5.0,
+    "min_outside_s": 15.0,
+    "max_dwell_s": 300.0,
+}
+"""Hysteresis and dwell of a fenced zone; vehicles make some 2 m/s and report every 5 s."""
 _COVERAGE = 0.36  # sum of the zones' areas over the region's area
 _BANDED = 0.3  # share of zones with a depth band
+_NEVER: Final = {
+    "id": "never",
+    "when": "speed_mps < -1.0",
+    "severity": "info",
+    "message": "never",
+    "source": "made for the benchmark",
+}
 _TRUE_IN_ALL = 0.02  # sum over all rules of the share of rows for which a rule is true
 _TRUE_AT_MOST = 0.005  # the same for one rule
 
@@ -54,10 +68,32 @@ def region_side_m(zones: int) -> float:
     return float(np.sqrt(zones * np.pi * radius_m(zones) ** 2 / _COVERAGE))
 
 
-def draw_zones(count: int, seed: int) -> Zones:
-    """``count`` zones all over the region."""
+def draw_zones(count: int, seed: int, *, banded: float = _BANDED) -> Zones:
+    """``count`` zones all over the region, the share ``banded`` of them with a depth band."""
     rng = np.random.default_rng([seed, 2])
     side_m = region_side_m(count)
+    from_centre_m = draw_stars(rng, count, radius_m(count))
+    centre_m = rng.uniform(0, side_m, (2, count, 1))
+    ring = np.stack(
+        [
+            WEST_DEG + (centre_m[0] + from_centre_m[0]) * DEG_PER_M,
+            SOUTH_DEG + (centre_m[1] + from_centre_m[1]) * DEG_PER_M,
+        ],
+        axis=-1,
+    ).round(6)
+    # Limits end in .05 and depths have one decimal: no depth lies on a limit.
+    top_m = rng.uniform(100, 600, count).round() + 0.05
+    bottom_m = top_m + rng.uniform(200, 500, count).round()
+    has_band = rng.random(count) < banded
+    return Zones(
+        rings=np.concatenate([ring, ring[:, :1]], axis=1),
+        min_depth_m=np.where(has_band, top_m, -np.inf),
+        max_depth_m=np.where(has_band, bottom_m, np.inf),
+    )
+
+
+def draw_stars(rng: np.random.Generator, count: int, mean_radius_m: float) -> Floats:
+    """East and north of ``count`` rings' vertices from their centres: (2, count, VERTICES) m."""
     # A ring r(angle) > 0 with rising angles is star-shaped about its centre, so it cannot cross
     # itself. Waves 2 to 5 bend it; the noise of 2 % makes every vertex matter.
     angle = np.linspace(0, 2 * np.pi, VERTICES, endpoint=False)
@@ -65,29 +101,13 @@ def draw_zones(count: int, seed: int) -> Zones:
     bend = rng.uniform(-0.1, 0.1, (count, 4, 1)) * np.sin(
         waves[:, None] * angle + rng.uniform(0, 2 * np.pi, (count, 4, 1))
     )
-    size_m = radius_m(count) * rng.uniform(0.7, 1.3, (count, 1))
+    size_m = mean_radius_m * rng.uniform(0.7, 1.3, (count, 1))
     distance_m = size_m * (1 + bend.sum(axis=1) + rng.uniform(-0.02, 0.02, (count, VERTICES)))
-    centre_m = rng.uniform(0, side_m, (2, count, 1))
-    ring = np.stack(
-        [
-            WEST_DEG + (centre_m[0] + distance_m * np.cos(angle)) * DEG_PER_M,
-            SOUTH_DEG + (centre_m[1] + distance_m * np.sin(angle)) * DEG_PER_M,
-        ],
-        axis=-1,
-    ).round(6)
-    # Limits end in .05 and depths have one decimal: no depth lies on a limit.
-    top_m = rng.uniform(100, 600, count).round() + 0.05
-    bottom_m = top_m + rng.uniform(200, 500, count).round()
-    banded = rng.random(count) < _BANDED
-    return Zones(
-        rings=np.concatenate([ring, ring[:, :1]], axis=1),
-        min_depth_m=np.where(banded, top_m, -np.inf),
-        max_depth_m=np.where(banded, bottom_m, np.inf),
-    )
+    return np.stack([distance_m * np.cos(angle), distance_m * np.sin(angle)])
 
 
-def write_geojson(zones: Zones, file: BinaryIO) -> None:
-    """A GeoJSON FeatureCollection, one feature a line."""
+def write_geojson(zones: Zones, file: BinaryIO, *, fenced: bool = False) -> None:
+    """A GeoJSON FeatureCollection, one feature a line; ``fenced``: with hysteresis and dwell."""
     encode = msgspec.json.Encoder().encode
     file.write(b'{"type": "FeatureCollection", "features": [\n')
     for z in range(len(zones)):
@@ -95,6 +115,8 @@ def write_geojson(zones: Zones, file: BinaryIO) -> None:
         if np.isfinite(zones.min_depth_m[z]):
             properties["min_depth_m"] = round(float(zones.min_depth_m[z]), 2)
             properties["max_depth_m"] = round(float(zones.max_depth_m[z]), 2)
+        if fenced:
+            properties |= FENCED
         feature = {
             "type": "Feature",
             "id": f"zone-{z:05d}",
@@ -105,34 +127,57 @@ def write_geojson(zones: Zones, file: BinaryIO) -> None:
     file.write(b"\n]}\n")
 
 
-def memberships(fleet: Fleet, zones: Zones) -> tuple[Bools, Bools, Bools]:
+class Fixes(Protocol):
+    """Rows in time order as columns (n,): number of the vehicle, position in deg, depth in m."""
+
+    @property
+    def vehicle(self) -> Longs: ...  # noqa: D102 - described above
+    @property
+    def longitude(self) -> Floats: ...  # noqa: D102
+    @property
+    def latitude(self) -> Floats: ...  # noqa: D102
+    @property
+    def depth_m(self) -> Floats | None: ...  # noqa: D102
+
+
+def memberships(fixes: Fixes, zones: Zones) -> tuple[Bools, Bools, Bools]:
     """Which rows (n,) lie inside some zone, enter some zone, leave some zone.
 
     A vehicle first seen inside a zone enters it at that row; it leaves a zone at its first row
-    outside it.
+    outside it. Without depths no zone may have a band.
     """
     tree = shapely.STRtree(shapely.polygons(zones.rings))
-    points = shapely.points(fleet.longitude, fleet.latitude)
-    row, zone = tree.query(points, predicate="within")
-    depth_m = fleet.depth_m[row]
-    in_band = (zones.min_depth_m[zone] <= depth_m) & (depth_m <= zones.max_depth_m[zone])
-    row, zone = row[in_band], zone[in_band]
-    # One number a (row, zone) pair. The same vehicle's next row is `vehicles` rows on, so a pair
-    # was there before or is there after exactly if the number that far away is in the list too.
-    vehicles, count = int(fleet.vehicle.max()) + 1, len(zones)
+    row, zone = tree.query(shapely.points(fixes.longitude, fixes.latitude), predicate="within")
+    if fixes.depth_m is not None:
+        depth_m = fixes.depth_m[row]
+        in_band = (zones.min_depth_m[zone] <= depth_m) & (depth_m <= zones.max_depth_m[zone])
+        row, zone = row[in_band], zone[in_band]
+    before, after = _neighbours(fixes.vehicle)
+    # One number a (row, zone) pair; -1 = no such row, and no pair has a number below 0.
+    count = len(zones)
     pair = row * count + zone
-    entered = ~np.isin(pair - vehicles * count, pair)
-    left = ~np.isin(pair + vehicles * count, pair) & (row + vehicles < len(fleet))
-    inside, enters, leaves = np.zeros((3, len(fleet)), bool)
+    entered = ~np.isin(np.where(before[row] < 0, -1, before[row] * count + zone), pair)
+    left = (after[row] >= 0) & ~np.isin(after[row] * count + zone, pair)
+    inside, enters, leaves = np.zeros((3, len(fixes.vehicle)), bool)
     inside[row] = True
     enters[row[entered]] = True
-    leaves[row[left] + vehicles] = True
+    leaves[after[row[left]]] = True
     return inside, enters, leaves
 
 
-def shares(fleet: Fleet, zones: Zones) -> Shares:
-    """How many of the fleet's rows the zones touch."""
-    inside, enters, leaves = memberships(fleet, zones)
+def _neighbours(vehicle: Longs) -> tuple[Rows, Rows]:
+    """The same vehicle's row before and after each row, -1 = none: (n,) each."""
+    order = np.argsort(vehicle, kind="stable")
+    goes_on = vehicle[order[1:]] == vehicle[order[:-1]]
+    before, after = np.full((2, len(vehicle)), -1)
+    before[order[1:]] = np.where(goes_on, order[:-1], -1)
+    after[order[:-1]] = np.where(goes_on, order[1:], -1)
+    return before, after
+
+
+def shares(fixes: Fixes, zones: Zones) -> Shares:
+    """How many of the rows the zones touch."""
+    inside, enters, leaves = memberships(fixes, zones)
     return Shares(float(inside.mean()), float((enters | leaves).mean()))
 
 
@@ -148,7 +193,7 @@ def draw_rules(count: int, seed: int) -> list[dict[str, str]]:
     depth_m, speed_mps, battery_pct = map(
         np.sort, (fleet.depth_m, fleet.speed_mps, fleet.battery_pct)
     )
-    share = min(_TRUE_AT_MOST, _TRUE_IN_ALL / count) * rng.uniform(0.5, 1.5, count)
+    share = min(_TRUE_AT_MOST, _TRUE_IN_ALL / max(count, 1)) * rng.uniform(0.5, 1.5, count)
     rules = []
     for r in range(count):
         when = _condition(r, float(share[r]), depth_m, speed_mps, battery_pct)
@@ -193,5 +238,5 @@ def _condition(
 
 
 def write_rules(rules: list[dict[str, str]], file: BinaryIO) -> None:
-    """The rules as a YAML list."""
-    file.write(yaml.safe_dump(rules, sort_keys=False, width=1000).encode())
+    """The rules as a YAML list; of no rules one that is never true, as a watch needs one."""
+    file.write(yaml.safe_dump(rules or [_NEVER], sort_keys=False, width=1000).encode())

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scripts.benchmark.answers import Answers, difference
+from scripts.benchmark.answers import Answers, difference, zone_difference
 from scripts.benchmark.generate import Size
 from scripts.benchmark.matrix import (
     ALL,
@@ -140,6 +140,6 @@ def run(
 
 def _compare(reference: Answers, answers: Answers) -> Agreement:
     return Agreement(
-        difference(reference.zone_events, answers.zone_events),
+        zone_difference(reference.zone_events, answers.zone_events),
         difference(reference.alarms, answers.alarms),
     )

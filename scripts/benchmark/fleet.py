@@ -6,14 +6,15 @@ on a slowly turning course, dives and climbs by some tens of metres, and turns b
 the region.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import BinaryIO, Final
 
 import numpy as np
 
-from schemas.frame import Floats, Longs
+from schemas.frame import Floats, Longs, Rows
 
 FIRST_TIME_MS: Final = 1_772_323_200_000  # 2026-03-01T00:00:00Z
+LATE_BY_MS: Final = 60_000
 WEST_DEG, SOUTH_DEG = -130.0, 10.0
 DEG_PER_M: Final = 1 / 111_195.0  # a degree of latitude on a sphere of 6,371 km
 
@@ -43,6 +44,10 @@ class Fleet:
 
     def __len__(self) -> int:
         return len(self.vehicle)
+
+    def take(self, rows: Rows) -> "Fleet":
+        """These rows in this order."""
+        return Fleet(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 def simulate(vehicles: int, records: int, side_m: float, seed: int) -> Fleet:
@@ -81,6 +86,13 @@ def simulate(vehicles: int, records: int, side_m: float, seed: int) -> Fleet:
         heading_deg=column(np.degrees(heading) % 360, 1) % 360,
         battery_pct=column((rng.uniform(5, 100, vehicles) - drain_pct) % 100, 2),
     )
+
+
+def arrival_order(time_ms: Longs, late: float, seed: int) -> Rows:
+    """The rows in the order they arrive: the share ``late`` up to ``LATE_BY_MS`` after its time."""
+    rng = np.random.default_rng([seed, 7])
+    delay_ms = rng.uniform(0, LATE_BY_MS, len(time_ms)) * (rng.random(len(time_ms)) < late)
+    return np.argsort(time_ms + delay_ms, kind="stable")
 
 
 def _turned_back(rng: np.random.Generator, step_m: Floats, side_m: float) -> tuple[Floats, Floats]:

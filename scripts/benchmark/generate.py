@@ -4,19 +4,25 @@ Vehicles move at 1 to 3 m/s and report every 1 to 10 s. With some hundred record
 30 % of the rows lie inside some zone and 0.2 to 1 % enter or leave one, whatever the number of
 zones: the region grows with it. With few records a vehicle the entries of vehicles first seen
 inside a zone weigh more; ``Inputs.shares`` says what is true of the files made.
+
+Scenes: ``sea`` is that; in ``fences`` the same vehicles move among zones that all have a depth
+band, an exit buffer, hold times and a limit of stay; in ``streets`` cars drive through the regions
+of a town (``traffic.py``).
 """
 
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import msgspec
 
 from scripts.benchmark.areas import (
     Shares,
+    Zones,
     draw_rules,
     draw_zones,
     region_side_m,
@@ -24,18 +30,28 @@ from scripts.benchmark.areas import (
     write_geojson,
     write_rules,
 )
-from scripts.benchmark.fleet import simulate, write_ndjson
+from scripts.benchmark.fleet import arrival_order, simulate, write_ndjson
+from scripts.benchmark.traffic import draw_regions, simulate_traffic, write_traffic
+
+_SOURCES = ("areas", "fleet", "generate", "streets", "traffic")
+
+Scene = Literal["sea", "fences", "streets"]
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large an input is, and the seed that it is drawn from."""
+    """How large an input is, what it shows, and the seed that it is drawn from.
+
+    ``late``: the share of records that arrive up to a minute after their time.
+    """
 
     vehicles: int = 1_000
     zones: int = 500
     rules: int = 20
     records: int = 500_000
     seed: int = 1
+    scene: Scene = "sea"
+    late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +73,53 @@ def make_inputs(size: Size, folder: Path) -> Inputs:
     """
     folder = folder / _source_hash()
     folder.mkdir(parents=True, exist_ok=True)
-    track = f"{size.seed}-{size.vehicles}v-{size.zones}z-{size.records}n"
+    scene = f"{size.scene}-{size.seed}"
+    track = f"{scene}-{size.vehicles}v-{size.zones}z-{size.records}n-{size.late:g}"
     telemetry = folder / f"telemetry-{track}.ndjson"
     first_record = folder / f"first-record-{track}.ndjson"
-    zones_file = folder / f"zones-{size.seed}-{size.zones}z.geojson"
+    zones_file = folder / f"zones-{scene}-{size.zones}z.geojson"
     rules_file = folder / f"rules-{size.seed}-{size.rules}r.yaml"
     shares_file = folder / f"shares-{track}.json"
     if not rules_file.exists():
         _write_whole(rules_file, lambda f: write_rules(draw_rules(size.rules, size.seed), f))
     if not (shares_file.exists() and zones_file.exists()):
-        zones = draw_zones(size.zones, size.seed)
-        fleet = simulate(size.vehicles, size.records, region_side_m(size.zones), size.seed)
-        _write_whole(zones_file, lambda f: write_geojson(zones, f))
-        _write_whole(telemetry, lambda f: write_ndjson(fleet, f))
+        drawn = _draw(size)
+        fenced = size.scene == "fences"
+        _write_whole(zones_file, lambda f: write_geojson(drawn.zones, f, fenced=fenced))
+        _write_whole(telemetry, drawn.write_telemetry)
         with telemetry.open("rb") as lines:
             first = lines.readline()
         _write_whole(first_record, lambda f: f.write(first))
         # Written last: where it lies, the files before it are whole.
-        touched = msgspec.json.encode(asdict(shares(fleet, zones)))
+        touched = msgspec.json.encode(asdict(drawn.shares))
         _write_whole(shares_file, lambda f: f.write(touched))
     read_shares = msgspec.json.decode(shares_file.read_bytes(), type=Shares)
     return Inputs(telemetry, first_record, zones_file, rules_file, read_shares)
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    zones: Zones
+    shares: Shares
+    write_telemetry: Callable[[BinaryIO], None]
+
+
+def _draw(size: Size) -> _Drawn:
+    if size.scene == "streets":
+        regions = draw_regions(size.zones, size.seed)
+        traffic = simulate_traffic(size.vehicles, size.records, size.seed)
+        return _Drawn(regions, shares(traffic, regions), partial(write_traffic, traffic))
+    banded = {"banded": 1.0} if size.scene == "fences" else {}
+    zones = draw_zones(size.zones, size.seed, **banded)
+    fleet = simulate(size.vehicles, size.records, region_side_m(size.zones), size.seed)
+    arriving = fleet.take(arrival_order(fleet.time_ms, size.late, size.seed))
+    return _Drawn(zones, shares(fleet, zones), partial(write_ndjson, arriving))
+
+
 def _source_hash() -> str:
     """Names the generator's code, so that files made by another version are never taken."""
     here = Path(__file__).parent
-    sources = b"".join((here / name).read_bytes() for name in ("fleet.py", "areas.py"))
+    sources = b"".join((here / f"{name}.py").read_bytes() for name in _SOURCES)
     return blake2b(sources, digest_size=6).hexdigest()
 
 

@@ -32,8 +32,14 @@ MATRIX: Final = (
     Row("frame-10", "watch", Size(records=20_000), frame_rows=10),
     Row("frame-100", "watch", Size(records=100_000), frame_rows=100),
     Row("frame-1000", "watch", frame_rows=1_000),
+    Row("geofence", "watch", Size(rules=0, scene="fences")),
+    Row("geofence-late", "watch", Size(rules=0, scene="fences", late=0.001)),
+    Row("geofence-50k", "watch", Size(zones=50_000, rules=0, scene="fences")),
+    Row("berlinmod", "watch", Size(2_000, 100, 0, 1_500_000, scene="streets")),
 )
-"""The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 10,000."""
+"""Rows without rules: the geofence alone, of a watch with one rule that is never true.
+
+The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 10,000."""
 
 ALL: Final = tuple(row.name for row in MATRIX)
 QUICK: Final = (

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,8 @@ from scripts.benchmark.matrix import Row
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1]
 _SHORTEST_STEADY_S = 0.02
+PUBLISHED_Q4_PER_S: Final = 66_403
+"""Row Q4-continuous of MobilityDB/MobilityFlink, benchmark/docs/benchmark-results.md."""
 
 
 class RunFailedError(Exception):
@@ -70,6 +73,14 @@ class Figures:
     def steady_cpu_us_per_record(self) -> float:
         """CPU time a record without start-up, in microseconds: steadier than wall time."""
         return max(0.0, self.whole.cpu_s - self.start.cpu_s) / self.row.size.records * 1e6
+
+    @property
+    def published_ratio(self) -> float | None:
+        """Steady throughput over the published one, for the row that asks the same question."""
+        steady = self.steady_records_per_s
+        if self.row.size.scene != "streets" or steady is None:
+            return None
+        return steady / PUBLISHED_Q4_PER_S
 
 
 def measure(row: Row, folder: Path, repeat: int) -> tuple[Figures, Answers]:

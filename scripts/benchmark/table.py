@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from scripts.benchmark.measure import Figures
+from scripts.benchmark.measure import PUBLISHED_Q4_PER_S, Figures
 
 _PACKAGES: Final = ("farwatch", "bytewax", "msgspec", "numpy", "pydantic", "rtree", "shapely")
 _HEADINGS: Final = (
@@ -135,6 +135,7 @@ def _notes(outcome: Outcome) -> str:
             f"{figures.row.name}: {inside:.1%} of rows inside a zone, {crossing:.2%} entering or"
             f" leaving; {figures.zone_events:,} zone events, {figures.alarms:,} alarm events"
         )
+    lines += [_beside_published(figures) for figures in outcome.rows if figures.published_ratio]
     if outcome.parameters["quick"]:
         names = ", ".join(figures.row.name for figures in outcome.rows)
         lines.append(f"--quick: only the rows {names}, on smaller inputs")
@@ -144,6 +145,17 @@ def _notes(outcome: Outcome) -> str:
     lines += [f"{name}: not run: {why}" for name, why in outcome.left_out.items()]
     lines += [f"{name}: failed: {why}" for name, why in outcome.failed.items()]
     return "\n".join(lines)
+
+
+def _beside_published(figures: Figures) -> str:
+    return (
+        f"{figures.row.name}: {figures.published_ratio:.1f} times the {PUBLISHED_Q4_PER_S:,}"
+        " events/s published for BerlinMOD Q4 in MobilityFlink (MEOS on Flink, parallelism 1, 16"
+        " cores): one box as region, 5 vehicles, entries alone, events in memory, start of the job"
+        " included (with it here"
+        f" {figures.whole_records_per_s:,.0f}/s); here JSON is decoded, and all regions and exits"
+        " are told"
+    )
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -183,6 +195,7 @@ def _row(figures: Figures, outcome: Outcome) -> dict[str, Any]:
         "peak_mb": figures.whole.peak_mb,
         "zone_events": figures.zone_events,
         "alarms": figures.alarms,
+        "times_published": figures.published_ratio,
         "times_per_message": outcome.ratio(figures),
         "times_per_message_by_cpu": outcome.cpu_ratio(figures),
         "same_zone_events": None if agreement is None else not agreement.zone_events,

@@ -17,8 +17,10 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     lines = telemetry(4_000)
     # Some records come after newer ones of their vehicle.
-    for place in range(100, 4_000, 500):
-        lines[place], lines[place + 60] = lines[place + 60], lines[place]
+    for place in range(100, 3_600, 500):
+        # Every other one so late that it revises nothing any more.
+        behind = 60 if place % 1_000 == 100 else 400
+        lines[place], lines[place + behind] = lines[place + behind], lines[place]
     write_inputs(folder, lines)
     return folder
 
@@ -54,6 +56,7 @@ def test_flows_apart_tell_what_the_watch_tells(inputs, watched, tmp_path):
         k: content(e) for k, e in told(watched).items()
     }
     assert any(topic == "late_telemetry" for topic, _ in apart)
+    assert any(event["data"]["version"] > 1 for event in apart.values())
 
 
 def content(event: dict) -> dict:

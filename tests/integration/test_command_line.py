@@ -95,7 +95,12 @@ def test_a_recovery_folder_of_other_settings_is_refused(given, tmp_path):
     lines = refused(watch(given, tmp_path, recovery=recovery, key_groups=3), "key_groups")
     assert len(lines) == 1
     (given / "rules.yaml").write_text(RULES.replace("350.0", "300.0"))
-    assert len(refused(watch(given, tmp_path, recovery=recovery), "zones_and_rules")) == 1
+    says = "rule `deep` version 1 says something else than before"
+    assert len(refused(watch(given, tmp_path, recovery=recovery), says)) == 1
+    # A version that ends, and the next one, do belong to it.
+    ended = RULES.replace("  for: 30s", "  for: 30s\n  effective_to: 2030-01-01T00:00:00Z")
+    (given / "rules.yaml").write_text(ended)
+    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
 
 
 def test_a_recovery_folder_that_holds_something_else_is_refused(given, tmp_path):
@@ -128,6 +133,28 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(given, 
     lines = refused(watch(given, tmp_path, "--report", "/proc/no/report.html"), "/proc/no")
     assert len(lines) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_checking_zones_tells_what_is_wrong_and_what_was_repaired(given):
+    env, file = environment(given, given), given / "crossed.geojson"
+    ring = [[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]
+    feature = {
+        "type": "Feature",
+        "id": "x",
+        "properties": {},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    document = {"type": "FeatureCollection", "features": [feature]}
+    file.write_text(json.dumps(document))
+    done = run(command("zones", "check", str(file)), env)
+    assert done.returncode == 2
+    assert 'crossed.geojson:1: zone "x": not a valid area: Self-intersection' in done.stderr
+    feature["properties"]["repair"] = True
+    file.write_text(json.dumps(document))
+    done = run(command("zones", "check", str(file)), env)
+    assert done.returncode == 0
+    assert 'zone "x": repaired: not a valid area: Self-intersection' in done.stderr
+    assert "is 2 polygons of 8 positions now" in done.stderr
 
 
 def test_checking_zones_and_rules_alone(given):

@@ -80,7 +80,12 @@ def test_what_differs_becomes_the_next_version_and_what_does_not_stays(
     assert "0 new versions of zones, 4 as they were" in farwatch(*put)
     change(folder, max_depth_m=50)
     assert "1 new versions of zones, 3 as they were" in farwatch(*put)
-    assert [zone.version for zone in load_zone_file(store)] == [2, 1, 1, 1]
+    assert "0 new versions of zones, 4 as they were" in farwatch(*put)
+    first, second, *others = load_zone_file(store)
+    assert [(zone.id, zone.version) for zone in (first, second)] == [("z0", 1), ("z0", 2)]
+    assert [zone.version for zone in others] == [1, 1, 1]
+    # What is changed changes now, if nobody says when: the old version ends where it begins.
+    assert first.effective_to == second.effective_from is not None
     assert [row["version"] for row in rows(store, "zones") if row["id"] == "z0"] == [1, 2]
 
 
@@ -100,7 +105,7 @@ def test_a_removal_is_a_version_that_says_until_when(store: str, folder: Path) -
     farwatch("zones", "remove", "z1", "--to", store, "--at", end)
     assert [row["version"] for row in rows(store, "zones") if row["id"] == "z1"] == [1, 2]
     zone = next(zone for zone in load_zone_file(store) if zone.id == "z1")
-    assert (zone.version, zone.effective_to_us) == (2, 1_767_312_000_000_000)
+    assert (zone.version, zone.effective_to_us) == (1, 1_767_312_000_000_000)
     assert "z1  2        always         2026-01-02T00:00:00.000000Z" in farwatch(
         "zones", "list", "--from", store
     )
@@ -116,7 +121,7 @@ def test_a_rule_is_ended_in_the_same_way(store: str, folder: Path) -> None:
     farwatch("rules", "put", folder / "rules.yaml", "--to", store)
     farwatch("rules", "remove", "deep", "--to", store)
     [rule] = [each.rule for each in load_rule_file(store) if each.rule.id == "deep"]
-    assert (rule.version, rule.for_s) == (2, 30.0)
+    assert (rule.version, rule.for_s) == (1, 30.0)
     assert rule.effective_to is not None
 
 

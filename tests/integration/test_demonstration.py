@@ -17,7 +17,17 @@ import pytest
 import shapely
 
 from connectors.readers import reader_for
-from tests.by_hand import Condition, Crossing, Row, every, told_by, walk, while_in, zones_of
+from tests.by_hand import (
+    Condition,
+    Crossing,
+    Row,
+    alike,
+    every,
+    told_by,
+    walk,
+    while_in,
+    zones_of,
+)
 from tests.outside import DATA, MISSING
 
 needs_outside_data = pytest.mark.skipif(DATA is None, reason=MISSING)
@@ -59,6 +69,7 @@ def crossings_told(demo: Path, name: str) -> list[Crossing]:
     return [
         (e["subject"], e["data"]["zone_id"], e["type"].split(".")[2], seconds(e["time"]))
         for e in events(demo, name, "geofencing_events")
+        if e["type"].startswith("farwatch.zone.")
     ]
 
 
@@ -142,7 +153,7 @@ ON_RECORDS: dict[str, tuple[float, Condition]] = {
 def test_the_vessels_cross_zones_where_plain_geometry_says(demo: Path, ais_rows: list[Row]) -> None:
     expected = walk(ais_rows, zones_of("new-york"))
     assert len(expected) > 100
-    assert Counter(crossings_told(demo, "new-york-harbour")) == Counter(expected)
+    assert alike(crossings_told(demo, "new-york-harbour"), expected)
 
 
 @needs_outside_data
@@ -213,7 +224,8 @@ def test_perseverance_visits_the_zones_that_hold_its_published_waypoints(demo: P
         for zone in zones
     }
     assert all(inside.values())
-    assert sorted(crossings_told(demo, "perseverance")) == sorted(walk(rows, zones))
+    expected = walk(rows, zones, max_gap_s=30 * 88_775.244)
+    assert alike(crossings_told(demo, "perseverance"), expected)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +258,7 @@ def test_the_remus_crosses_bands_of_depth_as_its_fixes_say(
         "buzzards-bay-launch",
         "buzzards-bay-dive",
     }
-    assert sorted(crossings_told(demo, "remus-600")) == sorted(expected)
+    assert alike(crossings_told(demo, "remus-600"), expected)
 
 
 def sensor_over(name: str, limit: float) -> Condition:

@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from connectors.readers import Chunk, reader_for
-from connectors.readers.mars_clock import SOL_S, sol_at_time_us, time_us_at_sclk
+from connectors.readers.mars_clock import sol_at_time_us, time_us_at_sclk
 from connectors.readers.remus import sensor_name
 from schemas.decoding import TelemetryDecoder
+from schemas.mars_time import SOL_S
 from schemas.message import Reject
 
 WAYPOINTS = "mars2020-traverse/M20_waypoints_tosol0401.json"

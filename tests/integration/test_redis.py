@@ -16,7 +16,9 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
-from connectors.redis import EXPIRES_S, RedisSink, is_transient
+from connectors.redis import RedisSink
+from connectors.redis.keys import EXPIRES_S
+from connectors.redis.server import is_transient
 from connectors.registry import open_sink
 from schemas.frame import rfc3339
 from schemas.live import VehicleStates, states_delivery
@@ -89,6 +91,7 @@ def test_a_vehicle_is_a_hash_and_a_key_for_each_zone(url, client):
         "auv:state:auv-1": {
             "record": client.hget("auv:state:auv-1", "record"),
             "zones": '["apei-3","b:c"]',
+            "unknown": "[]",
             "status": "diving",
             "last_update": time(5),
         },

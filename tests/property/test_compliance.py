@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules import group
-from rules.assessment import KeyGroups, assess
+from rules.assessment import Assessor, KeyGroups
+from rules.legs import Limits
 from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import ALARM_RAISED
 from schemas.topics import COMPLIANCE_VIOLATIONS, LATE_TELEMETRY
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from tests.frames import frame_of
 
 ZONES = b"""{"type": "FeatureCollection", "features": [
@@ -24,6 +25,7 @@ RULES = b"""
 - {id: other, when: speed_mps < 1.0, severity: info, scope: {kinds: [rover]}}
 """
 REGISTRY = Registry.of(load_zones(ZONES, "zones"), load_rules(RULES, "rules").rules)
+NOT_LATE = group.Policy(lateness_us=0)
 HOLD_S = {"slow": 0, "deep": 3, "work": 2}
 
 record = st.fixed_dictionaries(
@@ -75,12 +77,13 @@ def told_by_hand(records):
 
 
 def run(records, cuts, groups=2):
-    states, told, key_groups = {}, [], KeyGroups(groups)
+    states, told = {}, []
+    assessor = Assessor(REGISTRY, Limits(), KeyGroups(groups))
     for a, b in pairwise([0, *sorted(cuts), len(records)]):
         if a < b:
-            for seen in assess(REGISTRY, key_groups, frame_of(records[a:b])):
+            for seen in assessor.assess(frame_of(records[a:b])):
                 state = states.get(seen.key, group.GroupState())
-                states[seen.key], out = group.advance(REGISTRY, group.Policy(), state, seen)
+                states[seen.key], out = group.advance(group.Policy(), REGISTRY, state, seen)
                 told += [d.event for d in out if d.topic == COMPLIANCE_VIOLATIONS]
     return told
 
@@ -131,7 +134,7 @@ def test_a_decision_record_shows_the_input_beyond_its_limit(records):
 
 
 @given(streams, st.lists(st.integers(0, 5), min_size=40, max_size=40), st.integers(1, 7))
-def test_every_record_is_judged_in_order_or_told_as_late(records, moments, size):
+def test_without_lateness_every_record_is_judged_in_order_or_told_as_late(records, moments, size):
     records = [r | {"time_s": float(t)} for r, t in zip(in_order(records), moments, strict=False)]
     late, newest = 0, {}
     for cut in range(0, len(records), size):
@@ -139,11 +142,12 @@ def test_every_record_is_judged_in_order_or_told_as_late(records, moments, size)
         late += sum(r["time_s"] < newest.get(r["vehicle_id"], 0.0) for r in frame)
         for r in frame:
             newest[r["vehicle_id"]] = max(r["time_s"], newest.get(r["vehicle_id"], 0.0))
-    states, told, key_groups = {}, [], KeyGroups(2)
+    states, told = {}, []
+    assessor = Assessor(REGISTRY, Limits(), KeyGroups(2))
     for cut in range(0, len(records), size):
-        for seen in assess(REGISTRY, key_groups, frame_of(records[cut : cut + size])):
+        for seen in assessor.assess(frame_of(records[cut : cut + size])):
             state = states.get(seen.key, group.GroupState())
-            states[seen.key], out = group.advance(REGISTRY, group.Policy(), state, seen)
+            states[seen.key], out = group.advance(NOT_LATE, REGISTRY, state, seen)
             told += [d.event for d in out if d.topic == LATE_TELEMETRY]
     assert len(told) == late == sum(state.tallies["late"] for state in states.values())
     assert sum(state.tallies["records"] for state in states.values()) == len(records)

@@ -16,7 +16,7 @@ from rules.rulebook import RuleBook
 from rules.rulesets import load_rules
 from schemas.decoding import TelemetryDecoder
 from schemas.message import Message
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 
 LIBRARY = Path(__file__).resolve().parents[2] / "rules" / "library"
 PLACES = ("ccz", "jezero", "new-york", "pioneer")

@@ -8,13 +8,16 @@ import pytest
 from flows.steps.live import telling
 from flows.steps.registry import load_registry
 from rules import group
-from rules.assessment import KeyGroups, assess
+from rules.assessment import Assessor, KeyGroups
+from rules.legs import Limits
 from schemas.decoding import TelemetryDecoder
-from schemas.event import ZONE_ENTERED
+from schemas.event import ZONE_ENTERED, ZONE_EXITED
 from schemas.live import LIVE_TOPICS, PIPELINE, VEHICLE_STATES
 from schemas.message import Message
 from schemas.topics import GEOFENCING_EVENTS
 from tests.watching import telemetry, write_inputs
+
+T0 = 1_767_225_600
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ class Fleet:
     """What a reader of records and zone events knows: newest records, zones with entry times."""
 
     def __init__(self):
-        self.newest, self.inside = {}, {}
+        self.newest, self.told, self.inside = {}, {}, {}
 
     def read(self, frame, told):
         """Take in a frame and what was told of it; the ids of the vehicles that moved on."""
@@ -52,11 +55,14 @@ class Fleet:
                 self.newest[name] = record
                 moved.add(name)
         for event in (one.event for one in told if one.topic == GEOFENCING_EVENTS):
-            zones = self.inside.setdefault(event.vehicle_id, {})
-            if event.type == ZONE_ENTERED:
-                zones[event.data["zone_id"]] = event.time_us
-            else:
-                del zones[event.data["zone_id"]]
+            self.told[event.event_id] = event
+        # The latest version of each event counts, unless it was retracted.
+        self.inside = {name: {} for name in self.newest}
+        stood = [event for event in self.told.values() if not event.retracted]
+        left = {event.data["visit_id"] for event in stood if event.type == ZONE_EXITED}
+        for event in stood:
+            if event.type == ZONE_ENTERED and event.data["visit_id"] not in left:
+                self.inside[event.vehicle_id][event.data["zone_id"]] = event.time_us
         return {name: (self.newest[name], self.inside.get(name, {})) for name in moved}
 
 
@@ -72,10 +78,11 @@ def by_vehicle(states):
 
 @pytest.mark.parametrize("rows", [1, 30, 700])
 def test_states_follow_the_records_in_order_and_the_zone_events(registry, rows):
-    advance = telling(partial(group.advance, registry, group.Policy()), registry, LIVE_TOPICS)
-    groups, kept, fleet = KeyGroups(3), {}, Fleet()
+    advance = telling(partial(group.advance, group.Policy(), registry), LIVE_TOPICS)
+    kept, fleet = {}, Fleet()
+    assessor = Assessor(registry, Limits(), KeyGroups(3))
     for frame in frames(late_telemetry()[: 40 * rows], rows):
-        for seen in assess(registry, groups, frame):
+        for seen in assessor.assess(frame):
             kept[seen.key], told = advance(kept.get(seen.key, group.GroupState()), seen)
             [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
             assert by_vehicle(states) == fleet.read(seen.frame, told)
@@ -83,10 +90,12 @@ def test_states_follow_the_records_in_order_and_the_zone_events(registry, rows):
 
 
 def test_counts_are_told_with_the_newest_time_of_the_group(registry):
-    advance = telling(partial(group.advance, registry, group.Policy()), registry, {PIPELINE})
+    policy = group.Policy(lateness_us=0)
+    advance = telling(partial(group.advance, policy, registry), {PIPELINE})
     states, last = {}, {}
+    assessor = Assessor(registry, Limits(), KeyGroups(2))
     for frame in frames(late_telemetry(), 200):
-        for seen in assess(registry, KeyGroups(2), frame):
+        for seen in assessor.assess(frame):
             states[seen.key], told = advance(states.get(seen.key, group.GroupState()), seen)
             assert not [one for one in told if one.topic == VEHICLE_STATES]
             [last[seen.key]] = [one.event for one in told if one.topic == PIPELINE]
@@ -100,5 +109,22 @@ def test_counts_are_told_with_the_newest_time_of_the_group(registry):
 
 
 def test_what_nobody_wants_costs_nothing(registry):
-    advance = partial(group.advance, registry, group.Policy())
-    assert telling(advance, registry, frozenset()) is advance
+    advance = partial(group.advance, group.Policy(), registry)
+    assert telling(advance, frozenset()) is advance
+
+
+def test_zones_of_which_nobody_knows_are_told_as_unknown(registry):
+    advance = telling(partial(group.advance, group.Policy(), registry), LIVE_TOPICS)
+    # z1 has a band of depths; a record without a depth may be in it.
+    records = [{"vehicle_id": "a", "timestamp": T0, "latitude": 4.0, "longitude": 4.0}]
+    records.append(records[0] | {"timestamp": T0 + 10, "depth_m": 200.0})
+    records.append(records[0] | {"timestamp": T0 + 20})
+    records.append(records[0] | {"timestamp": T0 + 30, "depth_m": 50.0})
+    state, said = group.GroupState(), []
+    assessor = Assessor(registry, Limits(), KeyGroups(1))
+    for frame in frames([json.dumps(record) for record in records], 1):
+        [seen] = assessor.assess(frame)
+        state, told = advance(state, seen)
+        [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
+        said.append((states.zone_id, [zone for _, zone in states.unknown]))
+    assert said == [([], ["z1"]), (["z1"], []), (["z1"], ["z1"]), ([], [])]

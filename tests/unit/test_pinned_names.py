@@ -40,15 +40,21 @@ def test_classes_that_recovery_state_is_pickled_as():
         b"Snapshot",
         b"rules.group",
         b"GroupState",
-        b"FenceState",
-        b"rules.geofence",
+        b"rules.memory",
+        b"Memory",
+        b"rules.visits",
         b"Visits",
+        b"rules.history",
+        b"History",
+        b"rules.sayings",
+        b"Sayings",
         b"rules.conditions",
         b"Conditions",
         b"rules.alarms",
         b"Pending",
         b"rules.tracks",
         b"_roster",
+        b"Fixes",
     ):
         assert path in pickled
 
@@ -81,6 +87,9 @@ def test_event_types():
         "farwatch.telemetry.enriched.v1",
         "farwatch.telemetry.late.v1",
         "farwatch.telemetry.rejected.v1",
+        "farwatch.track.gap.v1",
+        "farwatch.zone.approaching.v1",
+        "farwatch.zone.dwell_exceeded.v1",
         "farwatch.zone.entered.v1",
         "farwatch.zone.exited.v1",
     ]

@@ -11,7 +11,8 @@ import pytest
 
 from connectors.readers.contract import Chunk, SourceFileError
 from connectors.readers.delimited import DelimitedReader
-from connectors.readers.mapping import UNITS, MappingError
+from connectors.readers.mapping import MappingError
+from connectors.readers.units import UNITS
 from schemas.frame import NUMBER_FIELDS
 
 BASE = """

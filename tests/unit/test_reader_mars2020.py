@@ -8,8 +8,9 @@ import pytest
 
 from connectors.readers.contract import Chunk, SourceFileError
 from connectors.readers.mars2020 import TraverseReader, WaypointReader
-from connectors.readers.mars_clock import SOL_S, sclk_at_time_us, time_us_at_sol
+from connectors.readers.mars_clock import sclk_at_time_us, time_us_at_sol
 from schemas.frame import rfc3339
+from schemas.mars_time import SOL_S
 
 
 def sclk(sol: float) -> float:

@@ -12,7 +12,7 @@ import shapely
 from shapely.geometry import shape
 
 from rules.rulesets import load_rules
-from schemas.zone import load_zones
+from schemas.zone_file import load_zones
 from scripts.scenario import write_scenario, write_telemetry
 from scripts.scenario.dives import (
     CYCLE_S,

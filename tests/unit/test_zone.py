@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.geojson import Area
-from schemas.zone import Zone, ZoneFileError, load_zones
+from schemas.zone import Zone
+from schemas.zone_file import ZoneFileError, load_zones
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]]}
 
@@ -34,6 +35,8 @@ def test_every_property_of_a_zone_is_read():
         "min_altitude_m": -1, "max_altitude_m": 1, "effective_from": "2026-01-01T00:00:00Z",
         "effective_to": "2026-01-01T02:00:00.000001+01:00", "exit_buffer_m": 5, "min_inside_s": 60,
         "min_outside_s": 61, "max_dwell_s": 62, "approach_s": 63, "max_gap_s": 64, "version": 3,
+        "min_height_m": 1.5, "max_height_m": 2, "accuracy_cap_m": 4, "dwell_window_s": 65,
+        "repair": True,
         "area_km2": 160000, "contractor": "nobody", "closed": False, "none": None, "list": [1],
     }  # fmt: skip
     (zone,) = load_zones(text(feature(properties=properties)), "z")
@@ -43,6 +46,8 @@ def test_every_property_of_a_zone_is_read():
     assert (zone.min_altitude_m, zone.max_altitude_m) == (-1.0, 1.0)
     assert (zone.exit_buffer_m, zone.min_inside_s, zone.min_outside_s) == (5.0, 60.0, 61.0)
     assert (zone.max_dwell_s, zone.approach_s, zone.max_gap_s) == (62.0, 63.0, 64.0)
+    assert (zone.min_height_m, zone.max_height_m, zone.accuracy_cap_m) == (1.5, 2.0, 4.0)
+    assert (zone.dwell_window_s, zone.repair) == (65.0, True)
     assert zone.effective_from_us == 1_767_225_600_000_000
     assert zone.effective_to_us == 1_767_225_600_000_000 + 3_600_000_001
     assert zone.properties == {"area_km2": 160000, "contractor": "nobody", "closed": False}
@@ -137,6 +142,13 @@ def test_a_broken_feature_is_a_mistake_of_its_line(given, said):
         ({"min_depth_m": 2, "max_depth_m": 1}, "`max_depth_m` is 1: `min_depth_m` 2.0 is above"),
         ({"min_altitude_m": 2, "max_altitude_m": 1}, "`max_altitude_m` is 1: `min_altitude_m`"),
         ({"exit_buffer_m": -1}, "`exit_buffer_m` is -1"),
+        ({"exit_buffer_m": 2e6}, "`exit_buffer_m` is 2000000.0"),
+        ({"min_height_m": -1}, "`min_height_m` is -1"),
+        ({"min_height_m": 3, "max_height_m": 2}, "`min_height_m` 3.0 is above it"),
+        ({"vertical": "geoid"}, "`vertical` is 'geoid': input should be 'surface', 'bottom'"),
+        ({"vertical": "areoid"}, "measured from it on earth: give bottom or ellipsoid or surface"),
+        ({"vertical": "bottom", "max_depth_m": 2}, "are measured from the surface on earth"),
+        ({"body": "mars", "vertical": "areoid", "max_depth_m": 2}, "are measured nowhere on mars"),
         ({"max_dwell_s": 0}, "`max_dwell_s` is 0"),
         ({"version": 0}, "`version` is 0"),
         ({"version": True}, "`version` is True"),

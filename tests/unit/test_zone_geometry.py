@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
-from rules.zone_geometry import ZoneGeometryError, zone_shapes
+from rules.zone_geometry import ZoneGeometryError, repairs, zone_shapes
 from schemas.geojson import Area
 from schemas.zone import Zone
 
@@ -151,3 +151,52 @@ def test_the_mistakes_of_all_zones_are_told():
 
 def test_no_zones_have_no_shapes():
     assert len(zone_shapes([])) == 0
+
+
+BOW_TIE = [[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]
+
+
+def repaired(*polygons):
+    zone = Zone(id="a", geometry=Area(polygons), repair=True, line=3)
+    return zone_shapes([zone])[0], repairs([zone], "z.geojson")
+
+
+def test_a_zone_that_asks_for_it_is_repaired_and_told():
+    found, told = repaired([BOW_TIE])
+    assert found.is_valid
+    assert found.area == pytest.approx(2.0)
+    (said,) = told
+    assert said.startswith('z.geojson:3: zone "a": repaired: not a valid area: Self-intersection')
+    assert said.endswith("is 2 polygons of 8 positions now")
+
+
+def test_open_rings_are_closed_and_overlapping_polygons_joined_by_repair():
+    found, (said,) = repaired([box(0, 0, 1, 1)[:-1]])
+    same(found, (0, 0, 1, 1))
+    assert "ring 1 is not closed" in said
+    found, (said,) = repaired([box(0, 0, 2, 2)], [box(1, 1, 3, 3)])
+    same(found, (0, 0, 2, 2), (1, 1, 3, 3))
+
+
+def test_a_ring_across_the_antimeridian_is_repaired_there():
+    found, _ = repaired([[[179, 0], [-179, 2], [-179, 0], [179, 2], [179, 0]]])
+    assert found.is_valid
+    assert found.area == pytest.approx(2.0)
+    assert found.bounds == (-180, 0, 180, 2)
+
+
+def test_a_sound_zone_that_asks_for_repair_stays_as_it_is():
+    found, told = repaired([box(0, 0, 1, 1)])
+    same(found, (0, 0, 1, 1))
+    assert told == ()
+
+
+@pytest.mark.parametrize(
+    "polygon",
+    [[[[0, 0], [1, 1], [0, 0], [1, 1], [0, 0]]], [[[0, 0], [1, 0], [0, 0]]], [box(0, 0, 1, 91)]],
+)
+def test_what_cannot_be_repaired_is_refused(polygon):
+    zone = Zone(id="a", geometry=Area([polygon]), repair=True)
+    with pytest.raises(ZoneGeometryError):
+        zone_shapes([zone])
+    assert repairs([zone]) == ()

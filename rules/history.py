@@ -1,0 +1,225 @@
+"""History: the records of the last while and what was remembered before them, for revision.
+
+A key group keeps, of every vehicle, the records that are not older than the allowed lateness
+before its newest one, in pieces as they came, and a few checkpoints: what the stages remembered at
+that point. A late record is judged by running its vehicle's records again from the newest
+checkpoint before it. Checkpoints cost nothing to make, as memories are immutable.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from rules.editions import Keys, Version, carried_over, keys_of
+from rules.memory import Memory
+from rules.registry import Registry
+from rules.tracks import NEVER, Roster
+from schemas.frame import Bools, Frame, Longs, Rows, concat, where
+
+CHECKPOINTS: Final = 8
+"""Checkpoints kept, about: a fourth of the allowed lateness lies between two."""
+PIECE_ROWS: Final = 20_000
+"""Records between two checkpoints at most, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Records as they came: ``slot``: (len(frame),) the vehicle of each; ``late``: so they came."""
+
+    number: int
+    frame: Frame
+    slot: Rows
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was remembered before the pieces that follow; its roster is nameless.
+
+    ``keys``: what its places mean. ``at_us``: the newest event time of the group then.
+    """
+
+    number: int
+    memory: Memory
+    keys: Keys
+    at_us: int
+
+
+Chunk = Piece | Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Checkpoints and pieces in the order they came; the first is a checkpoint, if there is any.
+
+    Chunks never change: their numbers, ascending, name them for ever.
+    """
+
+    chunks: tuple[Chunk, ...] = ()
+    numbered: int = 0
+
+    def add(self, frame: Frame, slot: Rows, *, late: bool) -> "History":
+        """The history with the records of a frame behind it."""
+        piece = Piece(self.numbered, frame, slot, late)
+        return History((*self.chunks, piece), self.numbered + 1)
+
+    def checkpoint(self, memory: Memory, keys: Keys, at_us: int) -> "History":
+        """The history with a checkpoint behind it; ``keys``: of the memory."""
+        mark = Checkpoint(self.numbered, memory.nameless(), keys, at_us)
+        return History((*self.chunks, mark), self.numbered + 1)
+
+    def wants_checkpoint(self, at_us: int, lateness_us: int) -> bool:
+        """Whether it is time for a checkpoint, at the group's newest event time ``at_us``."""
+        rows = 0
+        for chunk in reversed(self.chunks):
+            if isinstance(chunk, Checkpoint):
+                return rows > PIECE_ROWS or (rows > 0 and at_us - chunk.at_us >= lateness_us // 4)
+            rows += len(chunk.frame)
+        return True
+
+    def checkpoints(self) -> list[int]:
+        """The places of the checkpoints among the chunks, ascending."""
+        return [i for i, chunk in enumerate(self.chunks) if isinstance(chunk, Checkpoint)]
+
+    def vehicles(self) -> Rows:
+        """The slots of the vehicles that have records in it, ascending."""
+        slots = [chunk.slot for chunk in self.chunks if isinstance(chunk, Piece)]
+        return np.unique(np.concatenate(slots)) if slots else np.empty(0, np.intp)
+
+    def from_first(self) -> "History":
+        """The history with its first checkpoint alone: what others remember counts no more."""
+        chunks = self.chunks[:1] + tuple(c for c in self.chunks if isinstance(c, Piece))
+        return replace(self, chunks=chunks)
+
+    def memory_at(self, place: int, roster: Roster) -> Memory:
+        """What the checkpoint at ``place`` remembers, of the vehicles that ``roster`` knows."""
+        chunk = self.chunks[place]
+        if not isinstance(chunk, Checkpoint):
+            raise TypeError(f"chunk {place} is no checkpoint")
+        return chunk.memory.seen_as(roster)
+
+    def bases(self, slots: Rows, oldest_us: Longs, count: int) -> Rows:
+        """For each vehicle the place of the newest checkpoint to run it again from, -1 = none.
+
+        ``slots``, ``oldest_us``: (k,) vehicles, and the event time of what is to be put in.
+        ``count``: vehicles of the roster. Sound is a checkpoint that holds nothing newer than
+        that, nor than any record of the vehicle that came after it.
+        """
+        low_us = np.full(count, np.iinfo(np.int64).max)
+        low_us[slots] = oldest_us
+        found = np.full(count, -1, np.intp)
+        for place in reversed(range(len(self.chunks))):
+            chunk = self.chunks[place]
+            if isinstance(chunk, Checkpoint):
+                last_us = _last_us(chunk, count)
+                sound = (found < 0) & (last_us <= low_us)
+                found[sound] = place
+            elif chunk.late:
+                np.minimum.at(low_us, chunk.slot, chunk.frame.time_us)
+        return found[slots]
+
+    def records(self, place: int, chosen: Bools) -> tuple[Frame, Rows] | None:
+        """The records behind the checkpoint at ``place`` of the chosen vehicles, with their slots.
+
+        ``chosen``: (vehicles,). In the order they came; None where there are none.
+        """
+        found = [
+            (piece.frame.take(rows), piece.slot[rows])
+            for piece in self._pieces(place)
+            if len(rows := where(chosen[piece.slot]))
+        ]
+        if not found:
+            return None
+        return concat([frame for frame, _ in found]), np.concatenate([slot for _, slot in found])
+
+    def _pieces(self, place: int, end: int | None = None) -> Iterator[Piece]:
+        for chunk in self.chunks[place:end]:
+            if isinstance(chunk, Piece):
+                yield chunk
+
+    def forget(self, roster: Roster, lateness_us: int) -> "History":
+        """The history without what no late record can need any more.
+
+        Vehicles silent since long keep their last records: these, and what was remembered before
+        them, are moved to one piece and one checkpoint, so that everybody else's can go.
+        """
+        places = self.checkpoints()
+        history = self
+        while len(places) > 1 and (
+            len(places) > CHECKPOINTS or _passed(history.chunks[places[1]], roster, lateness_us)
+        ):
+            history = history._without_first(places[1], roster, lateness_us)
+            places = history.checkpoints()
+        return history
+
+    def _without_first(self, second: int, roster: Roster, lateness_us: int) -> "History":
+        """The history from its second checkpoint on, with what those in need have before it."""
+        count = len(roster)
+        before = np.zeros(count, np.bool_)
+        for piece in self._pieces(0, second):
+            before[piece.slot] = True
+        slots = where(before)
+        last_us = roster.last_us[slots]
+        sound = self._from(second).bases(
+            slots, np.where(last_us == NEVER, NEVER, last_us - lateness_us), count
+        )
+        needy = slots[sound < 0]
+        if not len(needy):
+            return self._from(second)
+        first, mark = self.memory_at(0, roster), self.chunks[second]
+        chosen = np.zeros(count, np.bool_)
+        chosen[needy] = True
+        mixed = self.memory_at(second, roster).put(needy, first.only(needy))
+        found = History(self.chunks[:second]).records(0, chosen)
+        if found is None or not isinstance(mark, Checkpoint):
+            return self._from(second)
+        base = Checkpoint(self.numbered, mixed.nameless(), self._keys(0, second), mark.at_us)
+        # What came late among these stays marked so: a checkpoint must not hold anything newer.
+        piece = Piece(self.numbered + 1, *found, late=True)
+        return History((base, piece, *self.chunks[second + 1 :]), self.numbered + 2)
+
+    def _keys(self, *places: int) -> Keys:
+        """The keys of some checkpoints of one registry together."""
+        zones: dict[int, Version] = {}
+        rules: dict[int, Version] = {}
+        for place in places:
+            chunk = self.chunks[place]
+            if isinstance(chunk, Checkpoint):
+                zones |= chunk.keys.zones
+                rules |= chunk.keys.rules
+        return Keys(zones, rules)
+
+    def carried_over(self, registry: Registry) -> "History":
+        """The history with the places of another registry; see ``rules.editions``."""
+        chunks: list[Chunk] = []
+        numbered = self.numbered
+        for chunk in self.chunks:
+            if not isinstance(chunk, Checkpoint):
+                chunks.append(chunk)
+                continue
+            memory = carried_over(chunk.memory, chunk.keys, registry)
+            chunks.append(Checkpoint(numbered, memory, keys_of(registry, memory), chunk.at_us))
+            numbered += 1
+        return History(tuple(chunks), numbered)
+
+    def final_us(self, count: int) -> Longs:
+        """(count,) event time up to which each vehicle's answers are final, ``NEVER`` = none."""
+        first = self.chunks[0]
+        return _last_us(first, count) if isinstance(first, Checkpoint) else np.full(count, NEVER)
+
+    def _from(self, place: int) -> "History":
+        return replace(self, chunks=self.chunks[place:])
+
+
+def _last_us(mark: Checkpoint, count: int) -> Longs:
+    """(count,) event time of each vehicle's newest record then, ``NEVER`` = none."""
+    known = mark.memory.roster.last_us
+    return np.concatenate([known, np.full(count - len(known), NEVER)])
+
+
+def _passed(chunk: Chunk, roster: Roster, lateness_us: int) -> bool:
+    """Whether time has gone on by the lateness since a checkpoint, for at least one vehicle."""
+    newest_us = int(roster.last_us.max(initial=NEVER))
+    return isinstance(chunk, Checkpoint) and newest_us - lateness_us >= chunk.at_us
