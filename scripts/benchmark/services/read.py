@@ -129,7 +129,7 @@ def read_by_watch(url: str, messages: int) -> Reading:
     wiring = wire(settings)
     wiring = replace(wiring, on_progress=lambda *_: counter.count(1))
     recovery = open_recovery("watch", settings, wiring.registry)
-    keep_registry(wiring)
+    keep_registry(wiring.registry, wiring.sinks.values())
     launch(watch(wiring), settings, recovery)
     counter.count(0)
     return msgspec.structs.replace(counter.reading(), messages=messages)
