@@ -19,6 +19,7 @@ from schemas.frame import EPOCH
 from schemas.live import VehicleState
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
+    ANALYTICS_DATA,
     BETWEEN_TOPICS,
     COMPLIANCE_VIOLATIONS,
     CRITICAL_ALERTS,
@@ -210,12 +211,15 @@ _TABLE_OF_TOPIC: Final = {
 
 
 def table_of(topic: str) -> Table | None:
-    """The table that keeps the events of ``topic``; None for frames on their way between flows.
+    """The table that keeps the events of ``topic``; None for what no table keeps.
+
+    That is frames on their way between flows, and windows: a row a vehicle and minute, which is
+    what a store of time series is for.
 
     Raises:
         KeyError: no such topic.
     """
-    if topic in BETWEEN_TOPICS:
+    if topic in BETWEEN_TOPICS or topic == ANALYTICS_DATA:
         return None
     return INTERNAL if topic.startswith("_") else _TABLE_OF_TOPIC[topic]
 

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import bytewax.run
 from bytewax.dataflow import Dataflow
 
 from connectors.contract import (
@@ -22,6 +24,7 @@ from flows.settings import Settings
 from flows.steps.editions import Editions
 from flows.steps.registry import load_registry
 from flows.steps.results import Told
+from flows.uncommitted import hold_store
 from rules.registry import Registry
 
 
@@ -128,6 +131,16 @@ def _refuse_launcher_settings(settings: Settings) -> None:
         raise SettingsError("FARWATCH_REPORT: not used by bytewax.run; use `farwatch watch`")
 
 
+def _hold_engine_store() -> None:
+    """Take the recovery store that `bytewax.run` was given, for as long as this process lives."""
+    main = sys.modules["__main__"].__spec__
+    if main is None or main.name != bytewax.run.__name__:
+        return
+    given = bytewax.run._parse_args()  # noqa: SLF001 (what it has parsed before it asks for the flow)
+    if given.recovery_directory is not None:
+        hold_store(Path(given.recovery_directory), given.process_id or 0)
+
+
 def from_environment(
     build: Callable[[Wiring], Dataflow], *, zones: bool = True, rules: bool = True
 ) -> Dataflow:
@@ -141,6 +154,7 @@ def from_environment(
         _refuse_launcher_settings(settings)
         wiring = wire(settings, zones=zones, rules=rules)
         keep_registry(wiring.registry, wiring.sinks.values())
+        _hold_engine_store()
         return build(wiring)
     except (SettingsError, ConnectorError) as exc:
         sys.stderr.write(f"farwatch: {exc}\n")

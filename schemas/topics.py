@@ -10,6 +10,7 @@ ALERT_NOTIFICATIONS: Final = "alert_notifications"
 CHECKED_TELEMETRY: Final = "checked_telemetry"
 ENRICHED_TELEMETRY: Final = "enriched_telemetry"
 LATE_TELEMETRY: Final = "late_telemetry"
+ANALYTICS_DATA: Final = "analytics_data"
 DEAD_LETTERS: Final = "dead_letters"
 
 RESULT_TOPICS: Final = (
@@ -19,6 +20,7 @@ RESULT_TOPICS: Final = (
     WARNING_ALERTS,
     ALERT_NOTIFICATIONS,
     LATE_TELEMETRY,
+    ANALYTICS_DATA,
     DEAD_LETTERS,
 )
 

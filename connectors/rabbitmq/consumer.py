@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
-from connectors.backoff import WAITED_S, delays_s
+from connectors.backoff import delays_s, note_answer, note_refusal, note_waiting
 from connectors.contract import ConnectorError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.frames import Delivered
@@ -142,7 +142,7 @@ class Consumer:
         self._not_quiet()
         if self._lost_at is not None:
             self._lost_at, self._delays_s = None, delays_s()
-            WAITED_S.labels(self._to.address.name).set(0)
+        note_answer(self._to.address.name)
 
     def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         del channel
@@ -153,12 +153,13 @@ class Consumer:
         self.close()
         self._forget()
         if not isinstance(failure, UnavailableError):
+            note_refusal(self._to.address.name)
             raise failure
         now = monotonic()
         if self._lost_at is None:
             self._lost_at = now
             _log.warning("%s; waiting for it", failure)
-        WAITED_S.labels(self._to.address.name).set(now - self._lost_at)
+        note_waiting(self._to.address.name, failure, now - self._lost_at)
         if now - self._lost_at >= self._to.patience_s:
             raise failure
         self._try_at = now + next(self._delays_s)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pika
 
 from connectors.backoff import until_available
-from connectors.contract import RefusedError, UnavailableError
+from connectors.contract import FullError, RefusedError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.link import Link
 
@@ -116,7 +116,7 @@ class Publisher:
         if self._returned is not None:
             raise RefusedError(self._returned)
         if self._unsent:  # Nacked: the broker could not keep them.
-            raise UnavailableError(f"`{self._address.name}`: could not keep a message; see its log")
+            raise FullError(f"`{self._address.name}`: could not keep a message; see its log")
 
     def _open(self) -> Link:
         link = Link(self._address, self._timeout_s, heartbeat_s=0)

@@ -183,8 +183,8 @@ def test_the_report_is_one_file_that_names_the_alarms(given, tmp_path):
 
 @pytest.mark.parametrize("after_s", [0.0, 0.15, 0.3])
 def test_ctrl_c_while_running_is_one_line_and_the_run_can_go_on(given, tmp_path, after_s):
-    write_inputs(given, telemetry(6_000))
-    pace = {"epoch_s": 0.05, "epoch_rows": 100, "frame_rows": 20, "recovery": tmp_path / "recovery"}
+    write_inputs(given, telemetry(3_000))
+    pace = {"epoch_s": 0.05, "epoch_rows": 60, "frame_rows": 30, "recovery": tmp_path / "recovery"}
     env = environment(given, tmp_path / "out", **pace)
     with subprocess.Popen(
         command("watch", "--quiet"), env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True

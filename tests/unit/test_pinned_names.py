@@ -6,31 +6,39 @@ import numpy as np
 
 from connectors.contract import ConnectorSettings
 from connectors.registry import open_sink, open_source
+from flows.analytics import analytics
 from flows.settings import Settings
 from flows.steps.state import Snapshot
 from flows.watch import watch
 from flows.wiring import Wiring
+from rules.analytics import AnalyticsState
 from rules.assessment import KeyGroups
 from rules.group import GroupState
 from rules.registry import Registry
+from rules.summary import Windowing
 from schemas import topics
 from schemas.event import identity
 from schemas.payloads import PAYLOADS
 
 
 def test_step_ids_that_key_the_recovery_state():
-    settings = Settings()
     connector = ConnectorSettings()
-    flow = watch(
-        Wiring(
-            settings=settings,
-            source=open_source("memory:pinned", connector),
-            sinks={"to_0": open_sink("memory:pinned", connector)},
-            registry=Registry.of((), ()),
-        )
+    wiring = Wiring(
+        settings=Settings(analytics="on"),
+        source=open_source("memory:pinned", connector),
+        sinks={"to_0": open_sink("memory:pinned", connector)},
+        registry=Registry.of((), ()),
     )
-    steps = {step.step_id for step in flow.substeps}
-    assert {"watch.telemetry", "watch.watch", "watch.to_0"} <= steps
+    steps = step_ids(watch(wiring))
+    assert {"watch.telemetry", "watch.watch", "watch.windows.analytics", "watch.to_0"} <= steps
+    steps = step_ids(analytics(wiring))
+    assert {"analytics.telemetry", "analytics.windows.analytics", "analytics.to_0"} <= steps
+
+
+def step_ids(scope):
+    """The ids of all steps, those within steps too."""
+    below = [step_ids(step) for step in scope.substeps if hasattr(step, "substeps")]
+    return {step.step_id for step in scope.substeps}.union(*below)
 
 
 def test_classes_that_recovery_state_is_pickled_as():
@@ -59,6 +67,16 @@ def test_classes_that_recovery_state_is_pickled_as():
         assert path in pickled
 
 
+def test_classes_that_the_state_of_analytics_is_pickled_as():
+    state = AnalyticsState(windowing=Windowing())
+    pickled = pickle.dumps(Snapshot("f", state))
+    for path in (
+        *(b"rules.analytics", b"AnalyticsState", b"rules.summary", b"Windowing"),
+        *(b"rules.windows", b"Windows", b"Fields", b"rules.stretches", b"Stretches"),
+    ):
+        assert path in pickled
+
+
 def test_key_groups():
     groups = KeyGroups(16)
     assert groups.key(7) == "group-0007"
@@ -73,6 +91,7 @@ def test_topics():
         "warning_alerts",
         "alert_notifications",
         "late_telemetry",
+        "analytics_data",
         "dead_letters",
         "checked_telemetry",
         "enriched_telemetry",
@@ -83,6 +102,7 @@ def test_event_types():
     assert sorted(PAYLOADS) == [
         "farwatch.alarm.cleared.v1",
         "farwatch.alarm.raised.v1",
+        "farwatch.analytics.windowed.v1",
         "farwatch.telemetry.checked.v1",
         "farwatch.telemetry.enriched.v1",
         "farwatch.telemetry.late.v1",
