@@ -17,9 +17,9 @@ from schemas.event import ALARM_RAISED
 from schemas.timestamps import time_us
 from schemas.topics import CRITICAL_ALERTS
 from scripts.benchmark.measure import RunFailedError
-from scripts.benchmark.services.feed import Fed
+from scripts.benchmark.services.feed import Fed, Pace
 from scripts.benchmark.services.programs import Charts, check_alive, said_by, start, watching
-from scripts.benchmark.services.read import peak_mb
+from scripts.benchmark.services.read import cpu_s, peak_mb
 from scripts.benchmark.services.rooms import Room
 from scripts.benchmark.services.telemetry import ALARM_RULE
 
@@ -32,16 +32,18 @@ PROBE_S: Final = 0.2
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """Alerts of one run: ``latency_ms`` of those after the warm-up, by ``Fed`` who caused them."""
+    """Alerts of one run.
+
+    ``latency_ms``: of those after the warm-up; ``echo_ms``: of messages that went through the same
+    broker meanwhile, without a watch. ``cpu_us``: the watch's CPU time a record.
+    """
 
     fed: Fed
     alarms: int
     latency_ms: list[float]
+    echo_ms: list[float]
+    cpu_us: float
     peak_mb: float
-
-    def percentile_ms(self, percent: float) -> float:
-        """So many percent of the alerts came within this time."""
-        return float(np.percentile(self.latency_ms, percent))
 
     @property
     def lost(self) -> int:
@@ -62,27 +64,32 @@ def hear(room: Room, charts: Charts, rate: float, records: int, seconds: float) 
     """
     # The publisher makes what the watch reads.
     open_publisher(room.publish, ConnectorSettings()).close()
-    words = (room.publish, rate, records, seconds + WARM_S, alarm_every(rate))
+    pace = Pace(rate, records, seconds + WARM_S, alarm_every(rate))
     with (
         watching(room.telemetry, room.results, charts, EPOCH_S) as watch,
         listening(room, watch) as alerts,
     ):
-        feed = start("scripts.benchmark.services.feed", *words)
+        cpu_before_s = cpu_s(watch.pid)
+        feed = start("scripts.benchmark.services.feed", room.publish, *pace.words())
+        echo = start("scripts.benchmark.services.echo", room.echo, room.alerts, seconds)
         try:
             while feed.poll() is None:
                 alerts.hear()
                 check_alive(watch)
             fed = said_by(feed, Fed)
+            echo_ms = said_by(echo, list[float])
             alerts.hear_until(lambda: len(alerts.times_s) >= fed.alarms, PATIENCE_S)
         finally:
-            feed.kill()
-            feed.communicate()
-        peak = peak_mb(watch.pid)
+            for process in (feed, echo):
+                process.kill()
+                process.communicate()
+        peak, took_s = peak_mb(watch.pid), cpu_s(watch.pid) - cpu_before_s
     counted = np.array(alerts.times_s) >= fed.began_s + WARM_S
     if not counted.any():
         raise RunFailedError("no alert came in time")
     latency_ms = np.array(alerts.latencies_s)[counted] * 1e3
-    return Heard(fed, len(alerts.times_s), latency_ms.tolist(), peak)
+    cpu_us = took_s / fed.records * 1e6
+    return Heard(fed, len(alerts.times_s), latency_ms.tolist(), echo_ms, cpu_us, peak)
 
 
 class _Envelope(msgspec.Struct):

@@ -11,6 +11,7 @@ Each program does nothing with what it reads but count it, and acknowledges or c
 Writes what it took to standard output.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -89,6 +90,13 @@ def memory_mb(process: str | int, figure: str = "VmRSS") -> float:
         return 0.0
     found = [line.split() for line in status.splitlines() if line.startswith(f"{figure}:")]
     return int(found[0][1]) * 1024 / 1e6 if found else 0.0
+
+
+def cpu_s(process: int) -> float:
+    """CPU seconds that a process has taken so far."""
+    # The fields behind the program's name, which may hold blanks: user and system time, in ticks.
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_by_farwatch(url: str, _messages: int) -> Reading:

@@ -13,19 +13,21 @@ from confluent_kafka.admin import AdminClient
 from scripts.servers import SERVERS
 
 EXCHANGE: Final = "auv_telemetry"
+ECHO: Final = "echo"
 
 
 class Room(ABC):
     """``telemetry``: URL of a source that never ends, of one queue or partition a process.
 
     ``results``: URL of a sink; ``alerts``: URL of a subscription to what it tells. ``publish``: URL
-    for a publisher of that telemetry.
+    for a publisher of that telemetry; ``echo``: one for the topic ``ECHO``, heard of by ``alerts``.
     """
 
     telemetry: str
     results: str
     alerts: str
     publish: str
+    echo: str
 
     @property
     @abstractmethod
@@ -52,6 +54,7 @@ class RabbitRoom(Room):
         self._api = f"http://{management.hostname}:{management.port}/api"
         self.results = self.alerts = f"{server.url.rstrip('/')}/{self._host}"
         self.telemetry = self.publish = f"{self.results}?exchange={EXCHANGE}&queues=1"
+        self.echo = f"{self.results}?exchange={ECHO}&queues=1"
 
     @property
     def to_the_end(self) -> str:
@@ -92,6 +95,7 @@ class KafkaRoom(Room):
         self.alerts = f"{self._server}/{self._prefix}"
         self.results = f"{self.alerts}?create=1"
         self.publish = f"{self._server}/{self.topic}?create=1"
+        self.echo = f"{self.alerts}{ECHO}?create=1"
 
     @property
     def topic(self) -> str:
