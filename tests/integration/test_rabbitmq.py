@@ -448,6 +448,14 @@ def test_an_event_is_a_persistent_message_with_its_identity(results):
     assert key == "critical_alerts.auv-1"
 
 
+def test_events_leave_at_once_and_not_only_when_the_epoch_ends(results):
+    part = part_of(results.url)
+    for number in range(3):
+        part.write_batch([delivery(number)])
+        eventually(lambda: told(results) != [])
+    part.close()
+
+
 def test_many_events_are_confirmed_by_the_end_of_the_epoch(results):
     part = part_of(results.url)
     for first in range(0, 1500, 100):
