@@ -83,7 +83,8 @@ def finish(limits: Limits, state: BodyState) -> tuple[BodyState, list[Delivery]]
 
 
 def _order(event: Event) -> tuple[int, str, str]:
-    return event.happened_us, event.vehicle_id, event.event_id
+    # Of a pair at one moment in the order they are made.
+    return event.happened_us, event.vehicle_id, event.data["other_vehicle_id"]
 
 
 def _taken_in(state: BodyState, frame: Frame) -> BodyState:
@@ -120,7 +121,7 @@ def _settled(limits: Limits, state: BodyState, until_us: int) -> BodyState:
 
 
 def _judged(limits: Limits, state: BodyState) -> tuple[BodyState, list[Event]]:
-    """The state with all ticks judged that can be, and what happened until then, in no order."""
+    """The state with all ticks judged that can be, and what happened until then, pair by pair."""
     samples, judged, encounters = state.samples, state.judged, state.encounters
     horizon, told = _horizon(limits, state), []
     if judged == NEVER:

@@ -2,7 +2,8 @@
 
 The way from one vehicle to the other changes linearly in metres between two ticks: in the plan,
 where at the ticks it is as long as the geodesic on the body's ellipsoid, and in the vertical. So
-the least distance and the crossings of a limit are solved, not sought.
+the least distance and the crossings of a limit are solved, not sought. The body's curve shows in
+the middle of a long way by its length² / 8 radius: 5 mm at 500 m from tick to tick.
 """
 
 from dataclasses import dataclass
@@ -72,6 +73,11 @@ class Ends:
     other0: Rows
     one1: Rows
     other1: Rows
+
+    def standing(self, segment: int) -> "Ends":
+        """Of one segment that is the end of this one alone."""
+        one, other = self.one1[[segment]], self.other1[[segment]]
+        return Ends(one, other, one, other)
 
 
 def segments(figure: Ellipsoid, samples: Samples, place_m: Floats, ends: Ends) -> Segments:

@@ -20,7 +20,7 @@ _SEGMENTS_A_BLOCK: Final = 100_000
 
 
 def judge(seen: Window, known: Encounters) -> tuple[Encounters, list[Event]]:
-    """The encounters after a window, and what there is to tell of it, in no order."""
+    """The encounters after a window, and what there is to tell of it, pair by pair."""
     one, other, place = _pairs(seen, known)
     rows = _RowsByTick(seen)
     gone = np.zeros(len(known), np.bool_)

@@ -169,7 +169,7 @@ def test_internal_topics_are_kept_apart_for_the_report(path: Path) -> None:
 def test_every_result_topic_has_a_table_and_frames_between_flows_have_none(path: Path) -> None:
     topics = [topic for topic in RESULT_TOPICS if topic != DEAD_LETTERS]
     write(path, *(Delivery(topic, alarm(topic)) for topic in [*topics, *BETWEEN_TOPICS]))
-    tables = ("zone_events", "violations", "alerts", "late_telemetry")
+    tables = ("zone_events", "proximity_events", "violations", "alerts", "late_telemetry")
     kept = {row["event_id"] for table in tables for row in rows(path, table)}
     assert kept == set(topics) >= {LATE_TELEMETRY}
     with pytest.raises(RefusedError, match="no table for the topic `gossip`"):

@@ -3,34 +3,38 @@
 import pickle
 
 import numpy as np
+import pytest
 
 from connectors.contract import ConnectorSettings
 from connectors.registry import open_sink, open_source
+from flows.proximity import proximity
 from flows.settings import Settings
 from flows.steps.state import Snapshot
 from flows.watch import watch
 from flows.wiring import Wiring
 from rules.assessment import KeyGroups
 from rules.group import GroupState
+from rules.proximity.body import BodyState
 from rules.registry import Registry
 from schemas import topics
 from schemas.event import identity
 from schemas.payloads import PAYLOADS
 
 
-def test_step_ids_that_key_the_recovery_state():
-    settings = Settings()
+@pytest.mark.parametrize("build", [watch, proximity])
+def test_step_ids_that_key_the_recovery_state(build):
     connector = ConnectorSettings()
-    flow = watch(
+    flow = build(
         Wiring(
-            settings=settings,
+            settings=Settings(),
             source=open_source("memory:pinned", connector),
             sinks={"to_0": open_sink("memory:pinned", connector)},
             registry=Registry.of((), ()),
         )
     )
     steps = {step.step_id for step in flow.substeps}
-    assert {"watch.telemetry", "watch.watch", "watch.to_0"} <= steps
+    name = build.__name__
+    assert {f"{name}.telemetry", f"{name}.{name}", f"{name}.to_0"} <= steps
 
 
 def test_classes_that_recovery_state_is_pickled_as():
@@ -59,6 +63,20 @@ def test_classes_that_recovery_state_is_pickled_as():
         assert path in pickled
 
 
+def test_classes_that_the_state_of_a_body_is_pickled_as():
+    pickled = pickle.dumps(Snapshot("f", BodyState()))
+    for path in (
+        b"rules.proximity.body",
+        b"BodyState",
+        b"rules.proximity.samples",
+        b"Samples",
+        b"rules.proximity.encounters",
+        b"Encounters",
+        b"_roster",
+    ):
+        assert path in pickled
+
+
 def test_key_groups():
     groups = KeyGroups(16)
     assert groups.key(7) == "group-0007"
@@ -68,6 +86,7 @@ def test_key_groups():
 def test_topics():
     assert (*topics.RESULT_TOPICS, *topics.BETWEEN_TOPICS) == (
         "geofencing_events",
+        "proximity_events",
         "compliance_violations",
         "critical_alerts",
         "warning_alerts",
@@ -88,6 +107,8 @@ def test_event_types():
         "farwatch.telemetry.late.v1",
         "farwatch.telemetry.rejected.v1",
         "farwatch.track.gap.v1",
+        "farwatch.vehicle.faraway.v1",
+        "farwatch.vehicle.nearby.v1",
         "farwatch.zone.approaching.v1",
         "farwatch.zone.dwell_exceeded.v1",
         "farwatch.zone.entered.v1",
