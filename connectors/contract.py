@@ -114,6 +114,16 @@ class LiveSink(Protocol):
         ...
 
 
+@runtime_checkable
+class PartialSink(Protocol):
+    """A sink that keeps some kinds of results only: names in it the topics that it passes over."""
+
+    @property
+    def leaves_out(self) -> frozenset[str]:
+        """Topics of which nothing is kept."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """One version of a zone or a rule, as a store keeps it.

@@ -33,6 +33,7 @@ from connectors.states import NewestStates
 from connectors.tables import (
     STATES,
     TABLES,
+    UNKEPT,
     Column,
     Table,
     row,
@@ -62,7 +63,7 @@ _INSERT: Final = {table.name: insert(table, row_values(table, "?")) for table in
 
 
 class SqliteSink:
-    """One SQLite file with a table a kind of result, a row an event; frames are not kept.
+    """One SQLite file with a table a kind of result, a row an event, those of ``UNKEPT`` left out.
 
     Of vehicle states the newest of each vehicle is kept, by event time.
 
@@ -73,6 +74,7 @@ class SqliteSink:
     """
 
     wants = frozenset({VEHICLE_STATES})
+    leaves_out = UNKEPT
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url

@@ -1,6 +1,6 @@
 """Analytics: telemetry in, what each vehicle's was like in each window of event time out."""
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from functools import partial
 from typing import Any, ParamSpec
 
@@ -8,7 +8,7 @@ import bytewax.operators as op
 import numpy as np
 from bytewax.dataflow import Dataflow, Stream, operator
 
-from connectors.contract import SettingsError
+from connectors.contract import PartialSink, SettingsError, Sink
 from flows import telemetry
 from flows.settings import Settings
 from flows.steps.live import wanted_topics
@@ -30,7 +30,7 @@ def analytics(wiring: Wiring) -> Dataflow:
     """Tell the windows of all telemetry; the telemetry itself where a sink wants it."""
     flow = Dataflow("analytics")
     decoded = telemetry.read(flow, wiring)
-    windows = tell_windows("windows", decoded.frames, wiring.settings)
+    windows = tell_windows("windows", decoded.frames, wiring)
     results = op.merge("results", windows, decoded.dead_letters)
     if TELEMETRY in wanted_topics(wiring.sinks.values()):
         raw = op.map("tell_telemetry", decoded.frames, _by_vehicle)
@@ -40,12 +40,17 @@ def analytics(wiring: Wiring) -> Dataflow:
 
 
 @operator
-def tell_windows(step_id: str, up: Stream[Frame], settings: Settings) -> Stream[Delivery]:
+def tell_windows(step_id: str, up: Stream[Frame], wiring: Wiring) -> Stream[Delivery]:
     """The windows of the frames' records, each when it is complete and when it is revised.
 
     Those not complete are told as they stand at the end of the input, and now and then before:
     a vehicle that falls silent never completes its own.
+
+    Raises:
+        SettingsError: results go to no place that keeps windows.
     """
+    _refuse_unkept(wiring.sinks.values())
+    settings = wiring.settings
     windowing, groups = settings.windowing(), KeyGroups(settings.key_groups)
 
     def cut(batch: list[Frame]) -> Iterator[tuple[str, Part]]:
@@ -70,6 +75,14 @@ def asked_for(settings: Settings, wanted: Set[str]) -> bool:
     if settings.analytics == "auto":
         return ANALYTICS_DATA in wanted
     return settings.analytics == "on"
+
+
+def _refuse_unkept(sinks: Iterable[Sink]) -> None:
+    if all(isinstance(sink, PartialSink) and ANALYTICS_DATA in sink.leaves_out for sink in sinks):
+        raise SettingsError(
+            "windows are told, but no place in FARWATCH_RESULTS (--results) keeps them; add one:"
+            " `dir:`, `stdout:`, `kafka:`, `amqp:` or `influxdb:`"
+        )
 
 
 def _refusing(

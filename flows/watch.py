@@ -43,7 +43,7 @@ def watch(wiring: Wiring) -> Dataflow:
     if TELEMETRY in wanted:
         results = op.merge("live", results, tell_telemetry(by_group))
     if analytics.asked_for(settings, wanted):
-        windows = analytics.tell_windows("windows", decoded.frames, settings)
+        windows = analytics.tell_windows("windows", decoded.frames, wiring)
         results = op.merge("analysed", results, windows)
     write_results(results, wiring.sinks, "/farwatch/watch", wiring.told)
     return flow

@@ -133,6 +133,17 @@ def test_state_goes_on_with_the_lengths_it_was_made_with_only(inputs, tmp_path):
     )
 
 
+@pytest.mark.parametrize("flow", [ALONE, WATCH], ids=["alone", "watch"])
+def test_windows_that_no_result_keeps_are_refused_in_one_line(inputs, tmp_path, flow):
+    env = environment(inputs, tmp_path, results=f"sqlite:{tmp_path}/r.sqlite", analytics="on")
+    done = run(flow, env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "farwatch: windows are told, but no place in FARWATCH_RESULTS (--results) keeps them; add"
+        " one: `dir:`, `stdout:`, `kafka:`, `amqp:` or `influxdb:`\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("window_s", "0"), ("window_gap_s", "-1"), ("analytics", "yes")]
 )

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,7 @@ def where_they_are(zones: list[Zone], rows: list[Row]) -> list[Zone]:
     ("track", "place", "least"),
     [
         (real_tracks.flights, where_they_are, 0),
+        (real_tracks.slocum, where_they_are, 0),
         (real_tracks.flights, real_tracks.moved_onto, 20),
         (real_tracks.vessels, real_tracks.moved_onto, 100),
         (real_tracks.slocum, real_tracks.moved_onto, 5),
@@ -81,8 +83,9 @@ def test_tracks_cross_protected_and_mining_areas_where_plain_geometry_says(
     least: int,
     outside_data: Path,
 ) -> None:
-    rows = in_order(track(outside_data))
-    zones = place(areas(outside_data), rows)
+    rows = in_order(islice(track(outside_data), 8_000))
+    # Not all of the 669 mining areas: the plain loop asks every zone at every fix.
+    zones = place(areas(outside_data)[:: 40 if areas is real_tracks.mining_areas else 1], rows)
     expected = walk(rows, near(zones, rows), DAY_S)
     assert len(expected) >= least
     assert alike(told(rows, real_tracks.as_geojson(zones)), expected)
