@@ -23,6 +23,8 @@ from rules.registry import Registry, broken_promise
 
 MARKER: Final = "farwatch.json"
 DEFINITIONS: Final = "definitions.json"
+JOURNAL: Final = "journal"
+"""Folder of the journal, in that of the recovery store."""
 
 
 class FlowError(Exception):

@@ -34,6 +34,7 @@ def watch(wiring: Wiring) -> Dataflow:
             release_after_s=settings.warning_batch_s,
             fingerprint=settings.fingerprint(),
         ),
+        wiring.journal,
     )
     results = op.merge("results", watched, decoded.dead_letters)
     if settings.report:

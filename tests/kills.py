@@ -32,7 +32,7 @@ SETTLED_S = 4.0
 AT_START = 0.2
 """The share of the flow's kills that may come before it has told anything."""
 START_S = 1.0
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 
 _fork = multiprocessing.get_context("forkserver")
 _fork.set_forkserver_preload(

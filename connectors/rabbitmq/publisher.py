@@ -56,6 +56,16 @@ class Publisher:
         self.unconfirmed_bytes = 0
         self._returned: str | None = None
 
+    def connect(self, patience_s: float) -> None:
+        """Open the connection ahead of the first flush: what is published then leaves at once.
+
+        Raises:
+            UnavailableError: the broker was away for all of ``patience_s``.
+            RefusedError: it says no.
+        """
+        if self._link is None:
+            until_available(self._address.name, self._open, patience_s)
+
     def publish(self, messages: list[Outgoing], patience_s: float) -> None:
         """Send messages, waiting only where too many are in flight; may raise what flush does."""
         for message in messages:

@@ -12,7 +12,7 @@ from bytewax.recovery import init_db_dir
 
 from connectors.contract import SettingsError
 from flows.uncommitted import hold_store
-from tests.watching import ROOT
+from tests.watching import ROOT, command, environment, run, telemetry, write_inputs
 
 RECORDS = 30
 # Counts its records; ``killed``: dies in the sink, at the end of an epoch that has counted more
@@ -215,3 +215,26 @@ def test_a_store_that_is_no_database_is_told(tmp_path):
     (tmp_path / "part-0.sqlite3").write_bytes(b"SQLite" * 1000)
     with pytest.raises(SettingsError, match="cannot be read"):
         hold_store(tmp_path)
+
+
+@pytest.mark.parametrize("launcher", ["farwatch", "bytewax.run"])
+def test_a_flow_does_not_start_on_a_store_that_another_uses(tmp_path, launcher):
+    recovery = tmp_path / "recovery"
+    write_inputs(tmp_path, telemetry(40))
+    settings = {"recovery": recovery} if launcher == "farwatch" else {}
+    env = environment(tmp_path, tmp_path, **settings)
+    if launcher == "farwatch":
+        words = command("watch", "--quiet")
+        assert run(words, env).returncode == 0
+    else:
+        recovery.mkdir()
+        init_db_dir(recovery, 1)
+        words = [sys.executable, "-m", "bytewax.run", "flows.watch:flow"]
+        words += ["-r", str(recovery), "-s", "1", "-b", "0"]
+    hold_store(recovery)
+    refused = run(words, env)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"farwatch: recovery folder `{recovery}`: process 0 of a flow is using it; stop that or"
+        " name another folder\n"
+    )
