@@ -80,6 +80,24 @@ def watch(  # noqa: PLR0913 (the options of the command)
 
 @app.command()
 @exits
+def run(
+    flow: Annotated[
+        str,
+        typer.Argument(
+            help="watch, telemetry, geofencing, proximity, compliance or alerting.",
+        ),
+    ],
+    *,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
+) -> None:
+    """Run one flow as a service; settings from FARWATCH_* and --config."""
+    from scripts.run import run_flow  # noqa: PLC0415 (slow imports, only where needed)
+
+    run_flow(flow, Settings.load(config))
+
+
+@app.command()
+@exits
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for all that it writes.")] = Path(
         "farwatch-demo"

@@ -50,14 +50,10 @@ class Segments:
         share = -c / (root + b) if b > 0.0 else greater
         return min(max(share, 0.0), 1.0)
 
-    def distances(self, segment: int, share: float) -> dict[str, float | None]:
-        """The distances there; the vertical one null where it is unknown."""
-        way = self.start_m[:, segment] + self.step_m[:, segment] * share
-        return {
-            "separation_m": round(float(np.linalg.norm(way)), 3),
-            "horizontal_m": round(float(np.linalg.norm(way[:3])), 3),
-            "vertical_m": round(abs(float(way[3])), 3) if self.known[segment] else None,
-        }
+    def ways_m(self, share: Floats) -> Floats:
+        """(4, k) the ways at a share of each segment."""
+        ways: Floats = self.start_m + self.step_m * share
+        return ways
 
     def _square(self, segment: int, distance_m: float) -> tuple[float, float, float]:
         """Of the distance less ``distance_m``: a, b, c of a s² + 2 b s + c."""
@@ -74,10 +70,15 @@ class Ends:
     one1: Rows
     other1: Rows
 
-    def standing(self, segment: int) -> "Ends":
-        """Of one segment that is the end of this one alone."""
-        one, other = self.one1[[segment]], self.other1[[segment]]
-        return Ends(one, other, one, other)
+    def of(self, segment: Rows, standing: Bools) -> "Ends":
+        """The ends of some segments; of those ``standing`` the end of each alone."""
+        one1, other1 = self.one1[segment], self.other1[segment]
+        return Ends(
+            np.where(standing, one1, self.one0[segment]),
+            np.where(standing, other1, self.other0[segment]),
+            one1,
+            other1,
+        )
 
 
 def segments(figure: Ellipsoid, samples: Samples, place_m: Floats, ends: Ends) -> Segments:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from rules.proximity.candidates import candidates
+from rules.proximity.course import Change
 from rules.proximity.encounters import Encounter, Encounters
 from rules.proximity.events import events_of
 from rules.proximity.pairs import Pairs
@@ -31,16 +32,18 @@ def judge(seen: Window, known: Encounters) -> tuple[Encounters, list[Event]]:
         part = slice(begin, begin + block)
         pairs = Pairs(seen, rows.of(one[part]), rows.of(other[part]))
         held = where(place[part] >= 0)
+        changes: list[Change] = []
         known = known.come(*pairs.quiet_least(known, held, place[part][held]))
         for pair in pairs.busy(known, place[part]).tolist():
             at = int(place[begin + pair])
             now = known.one_at(at) if at >= 0 else None
             course = pairs.course(pair, int(one[begin + pair]), int(other[begin + pair]), now)
-            told += events_of(seen, pairs.ends, course.scene.segments, course.changes)
+            changes += course.changes
             if at >= 0:
                 gone[at] = True
             if course.now:
                 more.append(course.now)
+        told += events_of(seen, pairs.ends, changes)
     return known.take(~gone).plus(more), told
 
 

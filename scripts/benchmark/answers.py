@@ -16,16 +16,21 @@ from typing import Any
 import msgspec
 
 ZONE_EVENTS, ALARMS = "geofencing_events", "compliance_violations"
+ENCOUNTERS = "proximity_events"
 _PREFIXES = ("farwatch.zone.", "farwatch.alarm.")
 _KINDS = ("entered", "exited", "raised", "cleared")
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Counts of (what, vehicle, rule or "", zone or "", time); a count above 1 is a double."""
+    """Counts of (what, vehicle, rule or "", zone or "", time); a count above 1 is a double.
+
+    ``encounters``: the number of proximity events.
+    """
 
     zone_events: Counter[tuple[Any, ...]]
     alarms: Counter[tuple[Any, ...]]
+    encounters: int = 0
 
 
 def read_answers(results: Path) -> Answers:
@@ -33,6 +38,7 @@ def read_answers(results: Path) -> Answers:
     return Answers(
         Counter(_found(results / f"{ZONE_EVENTS}.ndjson")),
         Counter(_found(results / f"{ALARMS}.ndjson")),
+        _lines(results / f"{ENCOUNTERS}.ndjson"),
     )
 
 
@@ -62,6 +68,13 @@ def _timeless(counts: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
     for key, count in counts.items():
         found[key[:-1]] += count
     return found
+
+
+def _lines(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def _found(path: Path) -> Iterator[tuple[Any, ...]]:

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from scripts.benchmark.generate import Size
 
-Program = Literal["per-message", "watch", "decode"]
+Program = Literal["per-message", "watch", "decode", "proximity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,10 @@ MATRIX: Final = (
     Row("geofence-late", "watch", Size(rules=0, scene="fences", late=0.001)),
     Row("geofence-50k", "watch", Size(zones=50_000, rules=0, scene="fences")),
     Row("berlinmod", "watch", Size(2_000, 100, 0, 1_500_000, scene="streets")),
+    Row("proximity", "proximity", Size(zones=50, rules=0)),
 )
 """Rows without rules: the geofence alone, of a watch with one rule that is never true.
+``proximity`` knows neither zones nor rules; 50 zones make a region of 15 km by 15 km.
 
 The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 20,000."""
 

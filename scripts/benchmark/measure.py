@@ -57,6 +57,7 @@ class Figures:
     shares: Shares
     zone_events: int
     alarms: int
+    encounters: int = 0
 
     @property
     def steady_records_per_s(self) -> float | None:
@@ -107,6 +108,7 @@ def measure(row: Row, folder: Path, repeat: int) -> tuple[Figures, Answers]:
         inputs.shares,
         answers.zone_events.total(),
         answers.alarms.total(),
+        answers.encounters,
     )
     return figures, answers
 
@@ -120,11 +122,20 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
     shutil.rmtree(results, ignore_errors=True)
     usage, output = (results.with_name(f"results-{name}") for name in ("usage", "output"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FARWATCH", "BYTEWAX"))}
+<<<<<<< HEAD
     environment |= {
         "PYTHONPATH": str(_ROOT),
         "FARWATCH_FRAME_ROWS": str(row.frame_rows),
         "FARWATCH_ANALYTICS": "on" if row.analytics else "off",
     }
+=======
+    environment |= {"PYTHONPATH": str(_ROOT), "FARWATCH_FRAME_ROWS": str(row.frame_rows)}
+    if row.program == "proximity":
+        environment |= {
+            "FARWATCH_TELEMETRY": f"file:{telemetry}",
+            "FARWATCH_RESULTS": f"dir:{results}",
+        }
+>>>>>>> proximity
     command = _command(row, inputs, telemetry, results)
     launcher = [sys.executable, "-I", "-S", str(_HERE / "launcher.py"), str(usage)]
     try:
@@ -147,6 +158,8 @@ def _command(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> list[s
         arguments = ["--telemetry", f"file:{telemetry}", "--zones", f"file:{zones}"]
         arguments += ["--rules", f"file:{rules}", "--results", f"dir:{results}"]
         return [sys.executable, "-m", "scripts.cli", "watch", *arguments]
+    if row.program == "proximity":
+        return [sys.executable, "-m", "scripts.cli", "run", "proximity"]
     # Run as files, not as modules: the package's own imports are none of theirs.
     if row.program == "decode":
         program, arguments = "decode_only.py", [str(telemetry), str(row.frame_rows)]

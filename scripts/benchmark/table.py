@@ -130,6 +130,9 @@ def _notes(outcome: Outcome) -> str:
     for figures in outcome.rows:
         if figures.row.program == "decode":
             continue
+        if figures.row.program == "proximity":
+            lines.append(f"{figures.row.name}: {figures.encounters:,} proximity events")
+            continue
         inside, crossing = figures.shares.inside, figures.shares.crossing
         lines.append(
             f"{figures.row.name}: {inside:.1%} of rows inside a zone, {crossing:.2%} entering or"
@@ -195,6 +198,7 @@ def _row(figures: Figures, outcome: Outcome) -> dict[str, Any]:
         "peak_mb": figures.whole.peak_mb,
         "zone_events": figures.zone_events,
         "alarms": figures.alarms,
+        "encounters": figures.encounters,
         "times_published": figures.published_ratio,
         "times_per_message": outcome.ratio(figures),
         "times_per_message_by_cpu": outcome.cpu_ratio(figures),

@@ -12,7 +12,7 @@ from rules.proximity.limits import Limits
 from schemas.payloads import PAYLOADS
 from tests.crash.test_kill_and_resume import kill_until_done, popen
 from tests.encounters import encounters
-from tests.watching import environment, read_topics, rows, run
+from tests.watching import command, environment, read_topics, rows, run, write_inputs
 
 STEPS, VEHICLES = 300, 12
 SETTINGS = {"nearby_m": 80, "faraway_m": 120, "proximity_every_s": 10, "max_fix_age_s": 60}
@@ -124,18 +124,13 @@ def test_two_processes_tell_what_one_tells(undisturbed, tmp_path, unused_tcp_por
 
 
 def test_after_kills_it_tells_what_it_tells_undisturbed(inputs, undisturbed, tmp_path):
-    recovery = tmp_path / "recovery"
-    recovery.mkdir()
-    # Epochs of whole seconds are the shortest of the engine's own command line.
-    env = environment(inputs, tmp_path, **SETTINGS, epoch_rows=400, frame_rows=100)
-    made = run([sys.executable, "-m", "bytewax.recovery", str(recovery), "1"], env)
-    assert made.returncode == 0, made.stderr
+    pace = {"epoch_s": 0.05, "epoch_rows": 40, "frame_rows": 40}
+    env = environment(inputs, tmp_path, **SETTINGS, **pace, recovery=tmp_path / "recovery")
 
     def start():
-        words = [*FLOW, "-r", str(recovery), "-s", "1", "-b", "0"]
-        return [popen(words, env, tmp_path)]
+        return [popen(command("run", "proximity"), env, tmp_path)]
 
-    assert kill_until_done(start, tmp_path, random.Random(2), 3, longest_s=2.0) >= 3
+    assert kill_until_done(start, tmp_path, random.Random(2), 6, longest_s=1.0) >= 6
     assert read_topics(tmp_path / "topics") == read_topics(undisturbed / "topics")
     assert rows(tmp_path) == rows(undisturbed)
 
@@ -143,11 +138,8 @@ def test_after_kills_it_tells_what_it_tells_undisturbed(inputs, undisturbed, tmp
 def test_a_file_that_grows_after_its_end_ends_with_the_same_answer(undisturbed, tmp_path):
     records = fleet()
     inputs = write(tmp_path / "inputs", records[: len(records) // 2])
-    recovery = tmp_path / "recovery"
-    recovery.mkdir()
-    env = environment(inputs, tmp_path, **SETTINGS)
-    assert run([sys.executable, "-m", "bytewax.recovery", str(recovery), "1"], env).returncode == 0
-    words = [*FLOW, "-r", str(recovery), "-s", "1", "-b", "0"]
+    recovery, words = tmp_path / "recovery", command("run", "proximity")
+    env = environment(inputs, tmp_path, **SETTINGS, recovery=recovery)
     assert run(words, env).returncode == 0
     early = read_topics(tmp_path / "topics")
     assert early
@@ -186,12 +178,35 @@ def test_wrong_settings_end_with_status_2_and_one_line(inputs, tmp_path, setting
 
 
 def test_other_distances_do_not_resume_a_recovery_folder(inputs, tmp_path):
-    recovery = tmp_path / "recovery"
-    recovery.mkdir()
-    env = environment(inputs, tmp_path, **SETTINGS)
-    assert run([sys.executable, "-m", "bytewax.recovery", str(recovery), "1"], env).returncode == 0
-    words = [*FLOW, "-r", str(recovery), "-s", "1", "-b", "0"]
+    recovery, words = tmp_path / "recovery", command("run", "proximity")
+    env = environment(inputs, tmp_path, **SETTINGS, recovery=recovery)
     assert run(words, env).returncode == 0
-    done = run(words, environment(inputs, tmp_path, **SETTINGS | {"nearby_m": 70}))
-    assert done.returncode != 0
+    env["FARWATCH_NEARBY_M"] = "70"
+    done = run(words, env)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
     assert "distances" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "said"),
+    [
+        (("run", "proximty"), {}, "no such flow"),
+        (("run", "proximity"), {"report": "r.html"}, "FARWATCH_REPORT"),
+        (("run", "proximity"), {"faraway_m": 50}, "faraway_m"),
+        (("run", "proximity"), {"telemetry": ""}, "FARWATCH_TELEMETRY"),
+    ],
+)
+def test_the_command_refuses_what_cannot_work_in_one_line(inputs, tmp_path, words, settings, said):
+    done = run(command(*words), environment(inputs, tmp_path, **SETTINGS | settings))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", ["watch", "geofencing", "telemetry"])
+def test_the_command_runs_other_flows_too(inputs, tmp_path, name):
+    write_inputs(tmp_path / "inputs", [json.dumps(record) for record in fleet()[:500]])
+    done = run(command("run", name), environment(tmp_path / "inputs", tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "topics").is_dir()
