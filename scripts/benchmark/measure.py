@@ -122,20 +122,16 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
     shutil.rmtree(results, ignore_errors=True)
     usage, output = (results.with_name(f"results-{name}") for name in ("usage", "output"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FARWATCH", "BYTEWAX"))}
-<<<<<<< HEAD
     environment |= {
         "PYTHONPATH": str(_ROOT),
         "FARWATCH_FRAME_ROWS": str(row.frame_rows),
         "FARWATCH_ANALYTICS": "on" if row.analytics else "off",
     }
-=======
-    environment |= {"PYTHONPATH": str(_ROOT), "FARWATCH_FRAME_ROWS": str(row.frame_rows)}
     if row.program == "proximity":
         environment |= {
             "FARWATCH_TELEMETRY": f"file:{telemetry}",
             "FARWATCH_RESULTS": f"dir:{results}",
         }
->>>>>>> proximity
     command = _command(row, inputs, telemetry, results)
     launcher = [sys.executable, "-I", "-S", str(_HERE / "launcher.py"), str(usage)]
     try:
