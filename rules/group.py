@@ -200,7 +200,7 @@ def _under(
     memory = carried_over(state.memory, keys, registry)
     history = state.history.carried_over(registry)
     moved = replace(state, memory=memory, history=history, registry=registry)
-    if old is None or registry.changed_us(old) >= state.pending.high_water_us:
+    if old is None or registry.changed_us(old) > state.pending.high_water_us:
         return moved, [], []
     told_by = Judged(Judges(old, policy.limits), state.history)
     judged_by = Judged(Judges(registry, policy.limits), history)

@@ -4,7 +4,7 @@ import json
 import pickle
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rules import group
@@ -177,6 +177,14 @@ def watched_while_changing(records, at, change_at, *, pickled):
 
 @settings(max_examples=200, deadline=None)
 @given(streams, cuts, st.booleans(), st.floats(-4, 4))
+@example(
+    # The record at the very moment of the change comes before the change is known.
+    [{"vehicle_id": "a", "delay_s": float(i == 19)} for i in range(20)]
+    + [{"vehicle_id": "a", "delay_s": 0.0, "position": (-1.0, 0.5)}],
+    [],
+    False,
+    0.0,
+)
 def test_zones_that_change_while_running_give_what_a_replay_by_their_times_gives(
     records, at, pickled, early_s
 ):
