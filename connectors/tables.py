@@ -26,6 +26,7 @@ from schemas.topics import (
     DEAD_LETTERS,
     GEOFENCING_EVENTS,
     LATE_TELEMETRY,
+    PROXIMITY_EVENTS,
     WARNING_ALERTS,
 )
 
@@ -115,6 +116,23 @@ ZONE_EVENTS: Final = _events(
     }
     | _DATA,
 )
+PROXIMITY: Final = _events(
+    "proximity_events",
+    {
+        "other_vehicle_id": Column.TEXT,
+        "encounter_id": Column.TEXT,
+        "reason": Column.TEXT,
+        "separation_m": Column.NUMBER,
+        "horizontal_m": Column.NUMBER,
+        "vertical_m": Column.NUMBER,
+        "longitude": Column.NUMBER,
+        "latitude": Column.NUMBER,
+        "depth_m": Column.NUMBER,
+        "duration_s": Column.NUMBER,
+        "closest_m": Column.NUMBER,
+    }
+    | _DATA,
+)
 VIOLATIONS: Final = _events("violations", _ALARM | _DATA)
 ALERTS: Final = _events("alerts", _ALARM | _DATA)
 HAZARDS: Final = _events("hazards", {"score": Column.NUMBER, "class": Column.TEXT} | _DATA)
@@ -184,6 +202,7 @@ TABLES: Final = {
         ZONES,
         RULES,
         ZONE_EVENTS,
+        PROXIMITY,
         VIOLATIONS,
         ALERTS,
         HAZARDS,
@@ -199,6 +218,7 @@ TABLES: Final = {
 # One alert is told on several topics; it is one row.
 _TABLE_OF_TOPIC: Final = {
     GEOFENCING_EVENTS: ZONE_EVENTS,
+    PROXIMITY_EVENTS: PROXIMITY,
     COMPLIANCE_VIOLATIONS: VIOLATIONS,
     CRITICAL_ALERTS: ALERTS,
     WARNING_ALERTS: ALERTS,

@@ -20,6 +20,7 @@ from connectors.contract import ConnectorSettings, SettingsError
 from connectors.credentials import is_credential
 from rules.group import Policy
 from rules.legs import Limits
+from rules.proximity import limits as proximity
 from rules.summary import Windowing
 from schemas.event import identity
 from schemas.frame import KINDS
@@ -89,6 +90,20 @@ class Settings(BaseSettings):
         ge=0,
         le=604_800,
         description="records of a window further apart than this have a gap between them",
+    )
+    nearby_m: float = Field(
+        100, gt=0, le=100_000, description="separation at which vehicles are near each other, m"
+    )
+    faraway_m: float = Field(
+        150, gt=0, le=200_000, description="separation beyond which they no longer are, m"
+    )
+    proximity_every_s: float = Field(
+        10, ge=0.1, le=3600, description="seconds of event time between two looks at separations"
+    )
+    max_fix_age_s: float = Field(
+        300,
+        gt=0,
+        description="seconds between two fixes beyond which separations are unknown between",
     )
     dead_letter_ratio: float = Field(
         0.5, ge=0, le=1, description="share of bad records that stops the flow"
@@ -192,6 +207,25 @@ class Settings(BaseSettings):
             length_us=round(self.window_s * 1e6),
             gap_us=round(self.window_gap_s * 1e6),
             lateness_us=round(self.lateness_s * 1e6),
+        )
+
+    def proximity(self) -> proximity.Limits:
+        """What counts as near.
+
+        Raises:
+            SettingsError: vehicles would be near and far at once.
+        """
+        if self.faraway_m <= self.nearby_m:
+            raise SettingsError(
+                f"setting `faraway_m` {self.faraway_m:g}: must be more than `nearby_m`"
+                f" {self.nearby_m:g}; raise FARWATCH_FARAWAY_M"
+            )
+        return proximity.Limits(
+            self.nearby_m,
+            self.faraway_m,
+            round(self.proximity_every_s * 1e6),
+            round(self.max_fix_age_s * 1e6),
+            round(self.lateness_s * 1e6),
         )
 
 

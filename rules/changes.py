@@ -48,6 +48,20 @@ class Changes:
         return len(self.subject)
 
 
+_NONE: Final = Changes(
+    np.empty(0, np.int64),
+    np.empty(0, np.intp),
+    np.empty(0, np.int8),
+    np.empty(0, np.int64),
+    np.empty((len(FIX_FIELDS), 0)),
+    np.empty(0, np.intp),
+    np.empty(0, np.int64),
+    np.empty(0, np.int64),
+    np.empty(0, np.bool_),
+    np.empty(0, np.bool_),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Followed:
     """Subjects that are followed already: (k,) ``subject`` and what the last fix said of each."""
@@ -76,7 +90,8 @@ def find_changes(
     marks = [seen.take(where(among(seen.subject, subjects)))]
     marks += _without_position(fences, tracks, legs, said, subjects)
     marks += _at_gaps(fences, legs, said, subjects)
-    return _sorted(fences, tracks, legs, joined(marks))
+    found = joined(marks)
+    return _sorted(fences, tracks, legs, found) if len(found.subject) else _NONE
 
 
 _Said = tuple[Longs, Rows, Codes]

@@ -6,7 +6,7 @@ that point. A late record is judged by running its vehicle's records again from 
 checkpoint before it. Checkpoints cost nothing to make, as memories are immutable.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,6 +22,10 @@ CHECKPOINTS: Final = 8
 """Checkpoints kept, about: a fourth of the allowed lateness lies between two."""
 PIECE_ROWS: Final = 20_000
 """Records between two checkpoints at most, about."""
+SMALL_ROWS: Final = 256
+SMALL_PIECES: Final = 64
+"""Pieces of fewer records than that, behind one another, become one at the latest at so many: live
+telemetry comes a few records a frame, and each frame has a price in memory and in the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +58,51 @@ Chunk = Piece | Checkpoint
 class History:
     """Checkpoints and pieces in the order they came; the first is a checkpoint, if there is any.
 
-    Chunks never change: their numbers, ascending, name them for ever.
+    Chunks never change: their numbers, ascending, name them for ever. ``mark_us``: ``at_us`` of the
+    last checkpoint, None = there is none; ``rows_since``: records behind it.
     """
 
     chunks: tuple[Chunk, ...] = ()
     numbered: int = 0
+    mark_us: int | None = None
+    rows_since: int = 0
 
     def add(self, frame: Frame, slot: Rows, *, late: bool) -> "History":
         """The history with the records of a frame behind it."""
         piece = Piece(self.numbered, frame, slot, late)
-        return History((*self.chunks, piece), self.numbered + 1)
+        small, rows = self._small(), self.rows_since + len(frame)
+        if late or (len(small) + 1 < SMALL_PIECES and _rows(small) + len(frame) < SMALL_ROWS):
+            return replace(
+                self, chunks=(*self.chunks, piece), numbered=self.numbered + 1, rows_since=rows
+            )
+        whole = Piece(
+            self.numbered,
+            concat([*(one.frame for one in small), frame]),
+            np.concatenate([*(one.slot for one in small), slot]),
+            late=False,
+        )
+        kept = self.chunks[: len(self.chunks) - len(small)]
+        return replace(self, chunks=(*kept, whole), numbered=self.numbered + 1, rows_since=rows)
+
+    def _small(self) -> list[Piece]:
+        """The small pieces at the end that came in order."""
+        small: list[Piece] = []
+        for chunk in reversed(self.chunks):
+            if isinstance(chunk, Checkpoint) or chunk.late or len(chunk.slot) >= SMALL_ROWS:
+                break
+            small.append(chunk)
+        return small[::-1]
 
     def checkpoint(self, memory: Memory, keys: Keys, at_us: int) -> "History":
         """The history with a checkpoint behind it; ``keys``: of the memory."""
         mark = Checkpoint(self.numbered, memory.nameless(), keys, at_us)
-        return History((*self.chunks, mark), self.numbered + 1)
+        return History((*self.chunks, mark), self.numbered + 1, at_us)
 
     def wants_checkpoint(self, at_us: int, lateness_us: int) -> bool:
         """Whether it is time for a checkpoint, at the group's newest event time ``at_us``."""
-        rows = 0
-        for chunk in reversed(self.chunks):
-            if isinstance(chunk, Checkpoint):
-                return rows > PIECE_ROWS or (rows > 0 and at_us - chunk.at_us >= lateness_us // 4)
-            rows += len(chunk.frame)
-        return True
+        if self.mark_us is None or self.rows_since > PIECE_ROWS:
+            return True
+        return self.rows_since > 0 and at_us - self.mark_us >= lateness_us // 4
 
     def checkpoints(self) -> list[int]:
         """The places of the checkpoints among the chunks, ascending."""
@@ -90,8 +115,14 @@ class History:
 
     def from_first(self) -> "History":
         """The history with its first checkpoint alone: what others remember counts no more."""
-        chunks = self.chunks[:1] + tuple(c for c in self.chunks if isinstance(c, Piece))
-        return replace(self, chunks=chunks)
+        pieces = tuple(c for c in self.chunks if isinstance(c, Piece))
+        [first] = self.chunks[:1] or [None]
+        return replace(
+            self,
+            chunks=self.chunks[:1] + pieces,
+            mark_us=first.at_us if isinstance(first, Checkpoint) else None,
+            rows_since=_rows(pieces),
+        )
 
     def memory_at(self, place: int, roster: Roster) -> Memory:
         """What the checkpoint at ``place`` remembers, of the vehicles that ``roster`` knows."""
@@ -178,7 +209,8 @@ class History:
         base = Checkpoint(self.numbered, mixed.nameless(), self._keys(0, second), mark.at_us)
         # What came late among these stays marked so: a checkpoint must not hold anything newer.
         piece = Piece(self.numbered + 1, *found, late=True)
-        return History((base, piece, *self.chunks[second + 1 :]), self.numbered + 2)
+        chunks = (base, piece, *self.chunks[second + 1 :])
+        return replace(self, chunks=chunks, numbered=self.numbered + 2)
 
     def _keys(self, *places: int) -> Keys:
         """The keys of some checkpoints of one registry together."""
@@ -202,7 +234,7 @@ class History:
             memory = carried_over(chunk.memory, chunk.keys, registry)
             chunks.append(Checkpoint(numbered, memory, keys_of(registry, memory), chunk.at_us))
             numbered += 1
-        return History(tuple(chunks), numbered)
+        return replace(self, chunks=tuple(chunks), numbered=numbered)
 
     def final_us(self, count: int) -> Longs:
         """(count,) event time up to which each vehicle's answers are final, ``NEVER`` = none."""
@@ -211,6 +243,10 @@ class History:
 
     def _from(self, place: int) -> "History":
         return replace(self, chunks=self.chunks[place:])
+
+
+def _rows(pieces: Sequence[Piece]) -> int:
+    return sum(len(piece.slot) for piece in pieces)
 
 
 def _last_us(mark: Checkpoint, count: int) -> Longs:

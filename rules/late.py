@@ -31,17 +31,23 @@ def late_events(
         for place, at in zip(*np.nonzero(judged.code == TRUE), strict=True):
             rules[rows[at]].add(registry.book.rules[judged.rule[place]].rule.id)
     return [
-        _event(frame, i, int(newest), {"zones": zones[i], "rules": sorted(rules[i])})
+        late_event(frame, i, int(newest), {"zones": zones[i], "rules": sorted(rules[i])})
         for i, newest in enumerate(newest_us)
     ]
 
 
-def _event(frame: Frame, row: int, newest_us: int, judged: dict[str, list[str]]) -> Event:
+def late_event(
+    frame: Frame, row: int, newest_us: int, judged: dict[str, list[str]], scope: str = "late"
+) -> Event:
+    """The event of one late record: the zones and rules it was ``judged`` by.
+
+    ``scope``: tells apart what is told by those for whom it is late.
+    """
     record = frame.record(row)
     time_us = int(frame.time_us[row])
     return Event(
         type=TELEMETRY_LATE,
-        event_id=identity("late", msgspec.json.encode(record, order="sorted").decode()),
+        event_id=identity(scope, msgspec.json.encode(record, order="sorted").decode()),
         vehicle_id=record["vehicle_id"],
         time_us=time_us,
         data={

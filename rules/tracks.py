@@ -3,6 +3,7 @@
 Everything that decides works on ``Tracks``; what came too late to take its place is put apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -74,6 +75,15 @@ class Fixes:
         """(n,) the column ``name`` of ``FIX_FIELDS``."""
         column: Floats = self.values[FIX_FIELDS.index(name)]
         return column
+
+
+def joined(pieces: Sequence[Fixes]) -> Fixes:
+    """All fixes of at least one piece, in order."""
+    return Fixes(
+        np.concatenate([piece.time_us for piece in pieces]),
+        np.concatenate([piece.values for piece in pieces], axis=1),
+        np.concatenate([piece.cell for piece in pieces]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

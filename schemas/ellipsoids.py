@@ -36,6 +36,20 @@ class Ellipsoid:
         """Geodesics on the ellipsoid; its latitudes are those of the normal."""
         return Geod(a=self.equatorial_m, b=self.polar_m)
 
+    @property
+    def mean_radius_m(self) -> float:
+        """(2 a + b) / 3."""
+        return (2.0 * self.equatorial_m + self.polar_m) / 3.0
+
+    def surface_m(self, longitude: Floats, latitude: Floats) -> Floats:
+        """(3, n) points of the surface, m from the centre; no seam, and no pole is special."""
+        lam, phi = np.radians(longitude), np.radians(self.of_normal(latitude))
+        sin, cos = np.sin(phi), np.cos(phi)
+        squash = (self.polar_m / self.equatorial_m) ** 2
+        normal = self.equatorial_m / np.sqrt(cos * cos + squash * sin * sin)
+        out = normal * cos
+        return np.stack([out * np.cos(lam), out * np.sin(lam), normal * squash * sin])
+
     def of_normal(self, latitude: Floats) -> Floats:
         """Latitudes as used on the body to latitudes of the normal; (n,) deg."""
         return self._scaled(latitude, (self.equatorial_m / self.polar_m) ** 2)

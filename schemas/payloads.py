@@ -81,6 +81,46 @@ class Approaching(ZoneEvent):
     depth_m: float | None
 
 
+class VehicleNearby(Payload):
+    """Two vehicles are near each other: within ``limit_m`` since the first event of the encounter.
+
+    ``vehicle_id`` is the one of both ids that sorts first; ``encounter_id`` ties one encounter's
+    events. ``reason``: ``crossed``, they came near at ``time``; ``found``, they are near when both
+    are first known, or known again; ``lost``, nobody knows any more how far apart they are since
+    ``time``, and the encounter goes on.
+    """
+
+    other_vehicle_id: str
+    encounter_id: Identity
+    time: Time
+    reason: Literal["crossed", "found", "lost"]
+    body: str
+    separation_m: float = Field(
+        description="along the surface and in depth; where `vertical_m` is null along the surface"
+        " alone, so that they may be farther apart"
+    )
+    horizontal_m: float
+    vertical_m: float | None
+    limit_m: float
+    longitude: float
+    latitude: float
+    depth_m: float | None
+    altitude_m: float | None
+    other_longitude: float
+    other_latitude: float
+    other_depth_m: float | None
+    other_altitude_m: float | None
+
+
+class VehicleFaraway(VehicleNearby):
+    """Two vehicles that were near each other are farther apart than ``limit_m``."""
+
+    reason: Literal["crossed", "found"]
+    duration_s: float
+    closest_m: float = Field(description="the least separation known of the encounter")
+    closest_time: Time
+
+
 class TrackGap(Payload):
     """Nobody knows where a vehicle was between two fixes, from ``time`` to ``until``.
 
@@ -217,6 +257,8 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     event.ZONE_EXITED: ZoneExited,
     event.ZONE_DWELL_EXCEEDED: DwellExceeded,
     event.ZONE_APPROACHING: Approaching,
+    event.VEHICLE_NEARBY: VehicleNearby,
+    event.VEHICLE_FARAWAY: VehicleFaraway,
     event.TRACK_GAP: TrackGap,
     event.ALARM_RAISED: AlarmRaised,
     event.ALARM_CLEARED: AlarmCleared,

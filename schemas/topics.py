@@ -3,6 +3,7 @@
 from typing import Final
 
 GEOFENCING_EVENTS: Final = "geofencing_events"
+PROXIMITY_EVENTS: Final = "proximity_events"
 COMPLIANCE_VIOLATIONS: Final = "compliance_violations"
 CRITICAL_ALERTS: Final = "critical_alerts"
 WARNING_ALERTS: Final = "warning_alerts"
@@ -15,6 +16,7 @@ DEAD_LETTERS: Final = "dead_letters"
 
 RESULT_TOPICS: Final = (
     GEOFENCING_EVENTS,
+    PROXIMITY_EVENTS,
     COMPLIANCE_VIOLATIONS,
     CRITICAL_ALERTS,
     WARNING_ALERTS,

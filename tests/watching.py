@@ -160,5 +160,8 @@ def rows(out: Path) -> dict[str, set[tuple[object, ...]]]:
     with closing(sqlite3.connect(out / "results.sqlite")) as file:
         return {
             table: set(file.execute(f"SELECT event_id, version, data FROM {table}"))
-            for table in ("zone_events", "violations", "alerts", "late_telemetry")
+            for table in (
+                *("zone_events", "proximity_events"),
+                *("violations", "alerts", "late_telemetry"),
+            )
         } | {"dead_letters": set(file.execute("SELECT event_id, reason, raw FROM dead_letters"))}

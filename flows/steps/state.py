@@ -49,8 +49,9 @@ class Keyed(Generic[State, Item, Out]):
 
     ``advance`` takes in one item: the state after it, what to tell. ``release`` tells what the
     state holds back; it runs at the end of the input and about every ``release_after_s`` of wall
-    time, so it may choose only when something is told, never what. Both are pure; states are
-    immutable. ``fingerprint`` is that of the settings which a recovered state must have.
+    time, so it may choose only when something is told, never what. ``finish`` runs in its place at
+    the end of the input alone. All are pure; states are immutable. ``fingerprint`` is that of the
+    settings which a recovered state must have.
     """
 
     initial: State
@@ -58,6 +59,7 @@ class Keyed(Generic[State, Item, Out]):
     fingerprint: str
     release: Callable[[State], tuple[State, list[Out]]] | None = None
     release_after_s: float = 300
+    finish: Callable[[State], tuple[State, list[Out]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,8 @@ def follow(
             return _Logic(keyed, keyed.initial, lane_of)
         if resumed.fingerprint != keyed.fingerprint:
             raise SettingsError(
-                "the recovery folder belongs to other zones, rules or key groups; start again"
-                " with those or with a new folder"
+                "the recovery folder belongs to other zones, rules, key groups or distances;"
+                " start again with those or with a new folder"
             )
         if isinstance(resumed, Snapshot):
             return _Logic(keyed, resumed.state, lane_of)
@@ -163,10 +165,10 @@ class _Logic(
 
     def on_notify(self) -> tuple[Iterable[Out], bool]:
         self.due = self._next_due()
-        return self._release()
+        return self._moved_on(self.keyed.release)
 
     def on_eof(self) -> tuple[Iterable[Out], bool]:
-        return self._release()
+        return self._moved_on(self.keyed.finish or self.keyed.release)
 
     def notify_at(self) -> datetime | None:
         return self.due if self.keyed.release else None
@@ -180,10 +182,12 @@ class _Logic(
         bare = self.state.with_chunks(())
         return Journaled(self.keyed.fingerprint, bare, self.lane.key, written.kept, written.sync)
 
-    def _release(self) -> tuple[Iterable[Out], bool]:
-        if self.keyed.release is None:
+    def _moved_on(
+        self, by: Callable[[State], tuple[State, list[Out]]] | None
+    ) -> tuple[Iterable[Out], bool]:
+        if by is None:
             return [], StatefulBatchLogic.RETAIN
-        self.state, told = self.keyed.release(self.state)
+        self.state, told = by(self.state)
         return told, StatefulBatchLogic.RETAIN
 
     def _next_due(self) -> datetime:

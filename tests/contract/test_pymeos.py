@@ -1,14 +1,22 @@
 """Entry and exit times on random tracks, held against those of MEOS (MobilityDB's library)."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 import shapely
 
+from rules.assessment import Assessor, KeyGroups
+from rules.legs import Limits
+from rules.memory import Memory
+from rules.registry import Registry
+from rules.stages import Judges, run
 from rules.zone_index import ZoneIndex
 from schemas.geojson import Area
 from schemas.zone import Zone
+from schemas.zone_file import load_zones
+from tests.frames import frame_of
 
 pymeos = pytest.importorskip("pymeos", reason="pymeos is not installed: no wheel for this platform")
 
@@ -105,3 +113,48 @@ def test_times_of_entry_and_exit_are_those_of_meos(seed):
             said = by_index(index, zone, track, time_s)
             assert said.shape == spans.shape
             assert np.abs(said - spans).max(initial=0) < TOLERANCE_S
+
+
+def test_boxes_with_a_band_of_depths_are_entered_and_left_when_meos_says():
+    rng = np.random.default_rng(7)
+    low, high = np.array((-0.5, -0.6, 20.0)), np.array((0.4, 0.7, 90.0))
+    (west, south, least), (east, north, most) = low.tolist(), high.tolist()
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    feature = {
+        "type": "Feature",
+        "id": "box",
+        "properties": {"min_depth_m": least, "max_depth_m": most},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    document = json.dumps({"type": "FeatureCollection", "features": [feature]})
+    registry = Registry.of(load_zones(document.encode(), "zones"), ())
+    compared = 0
+    for _ in range(60):
+        time_s = np.cumsum(rng.integers(1, 900, FIXES))
+        places = np.round(rng.uniform((-1, -1, 0), (1, 1, 120), (FIXES, 3)), 6)
+        instants = ", ".join(
+            f"Point Z({x!r} {y!r} {z!r})@{START + timedelta(seconds=int(t))}"
+            for (x, y, z), t in zip(places.tolist(), time_s, strict=True)
+        )
+        box = pymeos.STBox(f"STBOX Z(({west},{south},{least}),({east},{north},{most}))")
+        inside = pymeos.TGeomPointSeq(f"[{instants}]").at(box)
+        spans = [] if inside is None else [(s.lower(), s.upper()) for s in inside.time().spans()]
+        expected = [(t - START).total_seconds() for span in spans for t in span]
+        said = crossing_times(registry, places, time_s)
+        if expected and expected[-1] == time_s[-1]:
+            expected.pop()  # The track ends inside: it has not left.
+        assert len(said) == len(expected)
+        assert np.abs(np.subtract(said, expected)).max(initial=0) < TOLERANCE_S
+        compared += len(said)
+    assert compared > 300
+
+
+def crossing_times(registry, places, time_s):
+    """Seconds at which the geofence says that the track enters or leaves, in order."""
+    records = [
+        {"vehicle_id": "a", "time_s": float(t), "longitude": x, "latitude": y, "depth_m": z}
+        for t, (x, y, z) in zip(time_s, places.tolist(), strict=True)
+    ]
+    [seen] = Assessor(registry, Limits(), KeyGroups(1)).assess(frame_of(records))
+    events = run(Judges(registry), Memory(), seen).zone_events
+    return sorted(event.time_us / 1e6 for event in events)

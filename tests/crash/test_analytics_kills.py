@@ -38,7 +38,7 @@ def said(events):
 @pytest.mark.parametrize(
     ("flow", "kills", "epoch_rows", "longest_s"),
     [
-        pytest.param("watch", 8, 50, 1.0, id="watch-8-kills"),
+        pytest.param("watch", 5, 50, 1.5, id="watch-5-kills"),
         pytest.param("alone", 8, 100, 7.0, id="alone-8-kills", marks=pytest.mark.slow),
     ],
 )

@@ -78,7 +78,9 @@ def test_checked_telemetry_passes_through_the_telemetry_flow(inputs, tmp_path):
     assert rows + rejected == 4_000
 
 
-@pytest.mark.parametrize("flow", ["telemetry", "geofencing", "compliance", "alerting", "watch"])
+@pytest.mark.parametrize(
+    "flow", ["telemetry", "geofencing", "proximity", "compliance", "alerting", "watch"]
+)
 def test_a_flow_without_settings_ends_with_status_2_and_one_line(flow, inputs, tmp_path):
     env = {k: v for k, v in environment(inputs, tmp_path).items() if "FARWATCH" not in k}
     done = run([sys.executable, "-m", "bytewax.run", f"flows.{flow}:flow"], env)

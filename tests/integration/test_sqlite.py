@@ -173,7 +173,7 @@ def test_result_topics_have_a_table_but_windows_and_frames_between_flows_have_no
     unkept = (ANALYTICS_DATA, *BETWEEN_TOPICS)
     topics = [topic for topic in RESULT_TOPICS if topic not in (ANALYTICS_DATA, DEAD_LETTERS)]
     write(path, *(Delivery(topic, alarm(topic)) for topic in [*topics, *unkept]))
-    tables = ("zone_events", "violations", "alerts", "late_telemetry")
+    tables = ("zone_events", "proximity_events", "violations", "alerts", "late_telemetry")
     kept = {row["event_id"] for table in tables for row in rows(path, table)}
     assert kept == set(topics) >= {LATE_TELEMETRY}
     with pytest.raises(RefusedError, match="no table for the topic `gossip`"):

@@ -8,6 +8,7 @@ from connectors.contract import ConnectorSettings
 from connectors.journal import Journal
 from connectors.registry import open_sink, open_source
 from flows.analytics import analytics
+from flows.proximity import proximity
 from flows.settings import Settings
 from flows.steps.state import Journaled, Snapshot
 from flows.watch import watch
@@ -15,6 +16,7 @@ from flows.wiring import Wiring
 from rules.analytics import AnalyticsState
 from rules.assessment import KeyGroups
 from rules.group import GroupState
+from rules.proximity.body import BodyState
 from rules.registry import Registry
 from rules.summary import Windowing
 from schemas import topics
@@ -32,6 +34,8 @@ def test_step_ids_that_key_the_recovery_state():
     )
     steps = step_ids(watch(wiring))
     assert {"watch.telemetry", "watch.watch", "watch.windows.analytics", "watch.to_0"} <= steps
+    steps = step_ids(proximity(wiring))
+    assert {"proximity.telemetry", "proximity.proximity", "proximity.to_0"} <= steps
     steps = step_ids(analytics(wiring))
     assert {"analytics.telemetry", "analytics.windows.analytics", "analytics.to_0"} <= steps
 
@@ -78,6 +82,20 @@ def test_classes_that_the_state_of_analytics_is_pickled_as():
         assert path in pickled
 
 
+def test_classes_that_the_state_of_a_body_is_pickled_as():
+    pickled = pickle.dumps(Snapshot("f", BodyState()))
+    for path in (
+        b"rules.proximity.body",
+        b"BodyState",
+        b"rules.proximity.samples",
+        b"Samples",
+        b"rules.proximity.encounters",
+        b"Encounters",
+        b"_roster",
+    ):
+        assert path in pickled
+
+
 def test_what_recovery_state_with_a_journal_is_pickled_as(tmp_path):
     lane = Journal(tmp_path, inline_bytes=0).lane("watch", "group-0007")
     kept = lane.write({7: lambda: b"seven"}).kept
@@ -100,6 +118,7 @@ def test_key_groups():
 def test_topics():
     assert (*topics.RESULT_TOPICS, *topics.BETWEEN_TOPICS) == (
         "geofencing_events",
+        "proximity_events",
         "compliance_violations",
         "critical_alerts",
         "warning_alerts",
@@ -122,6 +141,8 @@ def test_event_types():
         "farwatch.telemetry.late.v1",
         "farwatch.telemetry.rejected.v1",
         "farwatch.track.gap.v1",
+        "farwatch.vehicle.faraway.v1",
+        "farwatch.vehicle.nearby.v1",
         "farwatch.zone.approaching.v1",
         "farwatch.zone.dwell_exceeded.v1",
         "farwatch.zone.entered.v1",

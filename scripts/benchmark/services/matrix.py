@@ -38,10 +38,10 @@ MATRIX: Final[tuple[Row, ...]] = (
     Speed("watch-kafka-500", "kafka", "watch", BATCH, BATCHED),
     Speed("hour-rabbitmq", "rabbitmq", "watch", 1, 120_000, step_s=30),
     Latency("alerts-rabbitmq-1k", "rabbitmq", 1_000, 1),
-    Latency("alerts-rabbitmq-10k", "rabbitmq", 10_000, 1),
+    Latency("alerts-rabbitmq-10k", "rabbitmq", 10_000, 10),
     Latency("alerts-rabbitmq-50k", "rabbitmq", 50_000, 50),
     Latency("alerts-kafka-1k", "kafka", 1_000, 1),
-    Latency("alerts-kafka-10k", "kafka", 10_000, 1),
+    Latency("alerts-kafka-10k", "kafka", 10_000, 10),
     Latency("alerts-kafka-50k", "kafka", 50_000, 50),
 )
 """``hour``: what 1,000 vehicles say in an hour, each every 30 s, read as fast as it goes."""
