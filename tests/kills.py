@@ -13,15 +13,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 import flows.watch
+from connectors.journal import Journal
+from flows.launch import JOURNAL
 from flows.uncommitted import hold_store
+from flows.wiring import Wiring, from_environment
 from scripts import cli
 from tests.services import ServiceControl
 from tests.watching import ROOT
@@ -256,8 +260,11 @@ def _alone() -> None:
 
 
 def _cluster(addresses: Sequence[str], number: int, recovery: Path, epoch_s: float) -> None:
-    flow = flows.watch.flow
-    hold_store(recovery, number)
+    def build(wiring: Wiring) -> Dataflow:
+        hold_store(recovery, number)
+        return flows.watch.watch(replace(wiring, journal=Journal(recovery / JOURNAL)))
+
+    flow = from_environment(build)
     cli_main(
         flow,
         process_id=number,
