@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from prometheus_client import Gauge
 
-from connectors.contract import UnavailableError
+from connectors.contract import FullError, RefusedError, UnavailableError
 
 Result = TypeVar("Result")
 
@@ -20,6 +20,13 @@ WAITED_S: Final = Gauge(
     "farwatch_connector_waiting_seconds",
     "How long a connector has been waiting for its far side; 0 = it answers.",
     ["target"],
+)
+
+STATES: Final = ("up", "away", "full", "refusing")
+STATE: Final = Gauge(
+    "farwatch_far_side_state",
+    "1 for what the far side of a connector is, 0 for what it is not.",
+    ["target", "state"],
 )
 
 _log: Final = logging.getLogger(__name__)
@@ -34,6 +41,27 @@ def delays_s(first_s: float = FIRST_S, most_s: float = MOST_S) -> Iterator[float
     while True:
         yield span_s * random.uniform(0.5, 1.0)  # noqa: S311 (no secret: spreads load)
         span_s = min(2 * span_s, most_s)
+
+
+def note_answer(target: str) -> None:
+    """Show in the metrics that the far side ``target`` answers and takes what it is given."""
+    _show(target, "up", 0)
+
+
+def note_waiting(target: str, why: UnavailableError, waited_s: float) -> None:
+    """Show in the metrics that a connector has been waiting for ``target``, and why."""
+    _show(target, "full" if isinstance(why, FullError) else "away", waited_s)
+
+
+def note_refusal(target: str) -> None:
+    """Show in the metrics that ``target`` answers and says no."""
+    _show(target, "refusing", 0)
+
+
+def _show(target: str, state: str, waited_s: float) -> None:
+    WAITED_S.labels(target).set(waited_s)
+    for each in STATES:
+        STATE.labels(target, each).set(each == state)
 
 
 def until_available(target: str, attempt: Callable[[], Result], patience_s: float) -> Result:
@@ -53,13 +81,15 @@ def until_available(target: str, attempt: Callable[[], Result], patience_s: floa
             if not waited_s:
                 _log.warning("%s; waiting for it", exc)
             waited_s = monotonic() - began
-            WAITED_S.labels(target).set(waited_s)
+            note_waiting(target, exc, waited_s)
             if waited_s >= patience_s:
                 raise
             pause_s = max(next(delays), exc.retry_after_s)
+        except RefusedError:
+            note_refusal(target)
+            raise
         else:
-            if waited_s:
-                WAITED_S.labels(target).set(0)
+            note_answer(target)
             return result
         # Not in the handler: an interrupt that comes meanwhile is no consequence of the outage.
         Event().wait(pause_s)

@@ -30,6 +30,10 @@ class UnavailableError(ConnectorError):
     """How long the far side asks to wait at least."""
 
 
+class FullError(UnavailableError):
+    """The far side answers and has no room, or asks for less: room may be made while we wait."""
+
+
 class RefusedError(ConnectorError):
     """The far side answers and says no: trying again the same way cannot succeed."""
 
@@ -50,7 +54,7 @@ class ConnectorSettings:
     """
 
     format: str = "ndjson"
-    batch_rows: int = 10_000
+    batch_rows: int = 20_000
     epoch_rows: int = 400_000
     timeout_s: float = 5.0
     patience_s: float = 900.0
@@ -102,11 +106,21 @@ class Sink(Protocol):
 
 @runtime_checkable
 class LiveSink(Protocol):
-    """A sink that also takes telemetry or vehicle states: names in it the topics it wants."""
+    """A sink that takes what is told only where asked for: names in it the topics it wants."""
 
     @property
     def wants(self) -> frozenset[str]:
-        """Topics of ``schemas.live``; a flow works for no topic that no sink wants."""
+        """Topics of ``schemas.live``, ``analytics_data``; a flow works for none nobody wants."""
+        ...
+
+
+@runtime_checkable
+class PartialSink(Protocol):
+    """A sink that keeps some kinds of results only: names in it the topics that it passes over."""
+
+    @property
+    def leaves_out(self) -> frozenset[str]:
+        """Topics of which nothing is kept."""
         ...
 
 

@@ -20,6 +20,7 @@ from connectors.contract import (
     Connector,
     ConnectorError,
     ConnectorSettings,
+    FullError,
     RefusedError,
     SettingsError,
     UnavailableError,
@@ -30,11 +31,13 @@ from connectors.refused import RefusedItems
 from schemas.delivery import Delivery
 from schemas.live import PIPELINE, TELEMETRY
 from schemas.message import Reject
+from schemas.topics import ANALYTICS_DATA
 
 BATCH_LINES: Final = 10_000
 
 _DROPPED: Final = re.compile(r"dropped=(\d+)")
 _FIELD: Final = re.compile(r'input field "([^"]*)"')
+_FULL: Final = (429, 507)
 _POINTS_REFUSED: Final = (400, 413, 422)
 
 
@@ -50,7 +53,7 @@ class PointsRefusedError(RefusedError):
 
 
 class InfluxdbSink:
-    """A bucket with the measurements ``telemetry``, ``zone_dwell``, ``hazard`` and ``pipeline``.
+    """A bucket with ``telemetry``, ``telemetry_window``, ``zone_dwell``, ``hazard``, ``pipeline``.
 
     Unit of parallelism: none; one worker writes. Each epoch is written in batches and is on the
     server before it is committed; after a restart the last epoch is written again, to the same
@@ -58,7 +61,7 @@ class InfluxdbSink:
     the flow waits. A point that the server refuses alone is a dead letter.
     """
 
-    wants = frozenset({TELEMETRY, PIPELINE})
+    wants = frozenset({TELEMETRY, PIPELINE, ANALYTICS_DATA})
 
     def __init__(self, url: str, settings: ConnectorSettings) -> None:
         self._target = read_url(url)
@@ -218,7 +221,8 @@ class _Server:
         said = _said(exc)
         # The client gives a TLS failure the status 0.
         if exc.status and is_transient(exc.status):
-            error = UnavailableError(f"`{self._target.shown}`: asks to wait ({exc.status} {said})")
+            kind = FullError if exc.status in _FULL else UnavailableError
+            error = kind(f"`{self._target.shown}`: asks to wait ({exc.status} {said})")
             error.retry_after_s = _seconds(exc.headers)
             return error
         if exc.status in _POINTS_REFUSED:

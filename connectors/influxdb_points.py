@@ -7,7 +7,7 @@ import numpy as np
 
 from connectors.line_protocol import Value, frame_lines, line
 from schemas.delivery import Delivery
-from schemas.event import ZONE_EXITED, Event
+from schemas.event import ANALYTICS_WINDOWED, ZONE_EXITED, Event
 from schemas.frame import BODIES, KINDS, Frame, concat, where
 from schemas.live import PIPELINE, TELEMETRY
 
@@ -94,9 +94,10 @@ class Points:
             return line("pipeline", {"group": event.data["group"]}, counts, event.happened_us)
         measurement, more_tags = _MEASUREMENT[event.type]
         tags = {"vehicle_id": event.vehicle_id}
-        if event.vehicle_id in self._vehicles:
+        # What a window says a vehicle is, a revision may change: no tag, for that names the point.
+        if event.vehicle_id in self._vehicles and event.type != ANALYTICS_WINDOWED:
             tags["kind"], tags["body"] = self._vehicles[event.vehicle_id]
-        tags |= {name: event.data[name] for name in more_tags}
+        tags |= {name: str(event.data[name]) for name in more_tags}
         fields = _FIELDS[event.type](event) | {
             "event_id": event.event_id,
             "version": event.version,
@@ -114,9 +115,21 @@ def _hazard(event: Event) -> dict[str, Value]:
     return {"score": float(event.data["score"]), "class": event.data["class"], **parts}
 
 
+def _window(event: Event) -> dict[str, Value]:
+    # A revision writes over every field of the point: none may be left out that was there before.
+    fields: dict[str, Value] = {
+        name: event.data[name]
+        for name in ("kind", "body", "count", "too_late", "gaps", "longest_gap_s")
+    }
+    for name, figures in event.data["figures"].items():
+        fields |= {f"{name}.{what}": value for what, value in figures.items() if value is not None}
+    return fields | {f"{name}.last": value for name, value in event.data["last"].items()}
+
+
 # A vehicle may leave two zones at once: the zone is a tag, so that each dwell time is a point.
 _MEASUREMENT: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ZONE_EXITED: ("zone_dwell", ("zone_id",)),
     HAZARD_SCORED: ("hazard", ()),
+    ANALYTICS_WINDOWED: ("telemetry_window", ("length_s",)),
 }
-_FIELDS: Final = {ZONE_EXITED: _dwell, HAZARD_SCORED: _hazard}
+_FIELDS: Final = {ZONE_EXITED: _dwell, HAZARD_SCORED: _hazard, ANALYTICS_WINDOWED: _window}

@@ -9,6 +9,7 @@ from connectors.contract import SettingsError
 from connectors.credentials import credential
 from connectors.influxdb_points import Thinning
 from connectors.registry import masked
+from schemas.timestamps import LIMIT_US
 
 OPTIONS: Final = ("token", "tls", "ca_file", "telemetry")
 
@@ -77,9 +78,10 @@ def _thinning(shown: str, text: str) -> Thinning:
     if text in ("all", "none"):
         return Thinning(write=text == "all")
     interval = _INTERVAL.fullmatch(text)
-    if interval is None or not float(interval[1]):
+    every_us = 0 if interval is None else round(float(interval[1]) * 1e6)
+    if not 0 < every_us < LIMIT_US:
         raise SettingsError(f"`{shown}`: telemetry is `{text}`; write `all`, `none` or `60s`")
-    return Thinning(every_us=round(float(interval[1]) * 1e6))
+    return Thinning(every_us=every_us)
 
 
 def _bracketed(host: str) -> str:

@@ -33,6 +33,7 @@ from connectors.states import NewestStates
 from connectors.tables import (
     STATES,
     TABLES,
+    UNKEPT,
     Column,
     Table,
     row,
@@ -46,7 +47,7 @@ from schemas.live import VEHICLE_STATES, VehicleState
 
 APPLICATION_ID: Final = 0x46574348
 """Marks a SQLite file as ours (``FWCH``), in its header."""
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Kept as ``user_version``; raised whenever a table changes."""
 
 _TYPES: Final = {
@@ -62,7 +63,7 @@ _INSERT: Final = {table.name: insert(table, row_values(table, "?")) for table in
 
 
 class SqliteSink:
-    """One SQLite file with a table a kind of result, a row an event; frames are not kept.
+    """One SQLite file with a table a kind of result, a row an event, those of ``UNKEPT`` left out.
 
     Of vehicle states the newest of each vehicle is kept, by event time.
 
@@ -73,6 +74,7 @@ class SqliteSink:
     """
 
     wants = frozenset({VEHICLE_STATES})
+    leaves_out = UNKEPT
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self._url = url

@@ -19,6 +19,7 @@ from schemas.frame import EPOCH
 from schemas.live import VehicleState
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
+    ANALYTICS_DATA,
     BETWEEN_TOPICS,
     COMPLIANCE_VIOLATIONS,
     CRITICAL_ALERTS,
@@ -227,15 +228,18 @@ _TABLE_OF_TOPIC: Final = {
     LATE_TELEMETRY: LATE,
     DEAD_LETTERS: REJECTED,
 }
+UNKEPT: Final = frozenset({ANALYTICS_DATA, *BETWEEN_TOPICS})
+"""What no table keeps: frames on their way between flows, and windows: a row a vehicle and minute,
+which is what a store of time series is for."""
 
 
 def table_of(topic: str) -> Table | None:
-    """The table that keeps the events of ``topic``; None for frames on their way between flows.
+    """The table that keeps the events of ``topic``; None for those of ``UNKEPT``.
 
     Raises:
         KeyError: no such topic.
     """
-    if topic in BETWEEN_TOPICS:
+    if topic in UNKEPT:
         return None
     return INTERNAL if topic.startswith("_") else _TABLE_OF_TOPIC[topic]
 

@@ -30,6 +30,7 @@ def compliance(wiring: Wiring) -> Dataflow:
             advance=judging(editions, partial(apart.comply, settings.policy())),
             fingerprint=settings.fingerprint(),
         ),
+        wiring.journal,
     )
     results = op.merge("results", violations, enriched.dead_letters)
     write_results(results, wiring.sinks, "/farwatch/compliance", wiring.told)

@@ -28,6 +28,7 @@ def geofencing(wiring: Wiring) -> Dataflow:
             advance=judging(editions, partial(apart.geofence, settings.policy())),
             fingerprint=settings.fingerprint(),
         ),
+        wiring.journal,
     )
     results = op.merge("results", fenced, decoded.dead_letters)
     write_results(results, wiring.sinks, "/farwatch/geofencing", wiring.told)

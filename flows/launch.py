@@ -18,10 +18,13 @@ from connectors.contract import ConnectorError, SettingsError
 from connectors.registry import masked
 from flows.settings import Settings
 from flows.steps.dead_letter import DeadLetterLimitError
+from flows.uncommitted import hold_store
 from rules.registry import Registry, broken_promise
 
 MARKER: Final = "farwatch.json"
 DEFINITIONS: Final = "definitions.json"
+JOURNAL: Final = "journal"
+"""Folder of the journal, in that of the recovery store."""
 
 
 class FlowError(Exception):
@@ -35,7 +38,7 @@ def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) 
         SettingsError: the set-up cannot work.
         FlowError: a far side failed, or the dead-letter limit stopped the flow.
     """
-    with _engine_silenced(), _translated():
+    with _held(settings.recovery), _engine_silenced(), _translated():
         cli_main(
             flow,
             workers_per_process=1,
@@ -44,6 +47,18 @@ def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) 
             epoch_interval=timedelta(seconds=settings.epoch_s),
             recovery_config=recovery,
         )
+
+
+@contextmanager
+def _held(recovery: Path | None) -> Iterator[None]:
+    if recovery is None:
+        yield
+        return
+    lock = hold_store(recovery)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> RecoveryConfig | None:
@@ -61,6 +76,7 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
         "format": settings.format,
         "results": [masked(url) for url in settings.results],
         "key_groups": settings.key_groups,
+        "analytics": settings.analytics,
         "zones": masked(settings.zones),
         "rules": masked(settings.rules),
         "report": settings.report is not None,

@@ -4,7 +4,7 @@ import os
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -21,6 +21,7 @@ from connectors.credentials import is_credential
 from rules.group import Policy
 from rules.legs import Limits
 from rules.proximity import limits as proximity
+from rules.summary import Windowing
 from schemas.event import identity
 from schemas.frame import KINDS
 
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
         (), description="URLs of the results, separated by spaces"
     )
     format: str = Field("ndjson", description="format of telemetry files: a reader's name")
-    frame_rows: int = Field(10_000, ge=1, le=1_000_000, description="records a frame, at most")
+    frame_rows: int = Field(20_000, ge=1, le=1_000_000, description="records a frame, at most")
     key_groups: int = Field(
         16, ge=1, le=4096, description="groups vehicles hash to; never changes while state lives"
     )
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     lateness_s: float = Field(
         120,
         ge=0,
+        le=31_536_000,
         description="seconds of event time a record may come late and still revise results",
     )
     max_gap_s: ByKind = Field(
@@ -74,6 +76,20 @@ class Settings(BaseSettings):
     )
     warning_batch_s: float = Field(
         300, gt=0, description="seconds of event time whose warnings are told together"
+    )
+    analytics: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="whether the watch tells windows; `auto`: where a place of results asks for"
+        " them",
+    )
+    window_s: float = Field(
+        60, ge=0.001, le=604_800, description="seconds of event time in a window of analytics"
+    )
+    window_gap_s: float = Field(
+        30,
+        ge=0,
+        le=604_800,
+        description="records of a window further apart than this have a gap between them",
     )
     nearby_m: float = Field(
         100, gt=0, le=100_000, description="separation at which vehicles are near each other, m"
@@ -183,6 +199,14 @@ class Settings(BaseSettings):
             lateness_us=round(self.lateness_s * 1e6),
             warning_batch_us=round(self.warning_batch_s * 1e6),
             tally=self.report is not None,
+        )
+
+    def windowing(self) -> Windowing:
+        """How analytics puts records in windows."""
+        return Windowing(
+            length_us=round(self.window_s * 1e6),
+            gap_us=round(self.window_gap_s * 1e6),
+            lateness_us=round(self.lateness_s * 1e6),
         )
 
     def proximity(self) -> proximity.Limits:

@@ -6,7 +6,7 @@ from typing import Any
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from flows import telemetry
+from flows import analytics, telemetry
 from flows.steps.assess import assess, judging
 from flows.steps.bookkeeping import sample_tracks
 from flows.steps.live import tell_telemetry, telling, wanted_topics
@@ -34,6 +34,7 @@ def watch(wiring: Wiring) -> Dataflow:
             release_after_s=settings.warning_batch_s,
             fingerprint=settings.fingerprint(),
         ),
+        wiring.journal,
     )
     results = op.merge("results", watched, decoded.dead_letters)
     if settings.report:
@@ -41,6 +42,9 @@ def watch(wiring: Wiring) -> Dataflow:
         results = op.merge("reported", results, tracks)
     if TELEMETRY in wanted:
         results = op.merge("live", results, tell_telemetry(by_group))
+    if analytics.asked_for(settings, wanted):
+        windows = analytics.tell_windows("windows", decoded.frames, wiring)
+        results = op.merge("analysed", results, windows)
     write_results(results, wiring.sinks, "/farwatch/watch", wiring.told)
     return flow
 

@@ -2,8 +2,11 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
 
+import bytewax.run
 from bytewax.dataflow import Dataflow
 
 from connectors.contract import (
@@ -15,13 +18,15 @@ from connectors.contract import (
     Sink,
     Source,
 )
+from connectors.journal import Journal
 from connectors.refused import RefusedItems
 from connectors.registry import open_sink, open_source
-from flows.launch import note_definitions
+from flows.launch import JOURNAL, note_definitions
 from flows.settings import Settings
 from flows.steps.editions import Editions
 from flows.steps.registry import load_registry
 from flows.steps.results import Told
+from flows.uncommitted import hold_store
 from rules.registry import Registry
 
 
@@ -30,7 +35,7 @@ class Wiring:
     """The far sides of a flow and what it judges by.
 
     ``sinks``: by the step id of each, part of what keys the recovery state. ``refused``: what
-    sinks could not write, item by item.
+    sinks could not write, item by item. ``journal``: for ``follow``, None without a recovery store.
     """
 
     settings: Settings
@@ -40,6 +45,7 @@ class Wiring:
     told: Told = field(default_factory=Told)
     refused: RefusedItems = field(default_factory=RefusedItems)
     on_progress: Progress | None = None
+    journal: Journal | None = None
     editions: Editions | None = None
 
     def judged_by(self) -> Editions:
@@ -77,6 +83,7 @@ def wire(
         sinks=sinks,
         registry=registry,
         refused=connector.refused,
+        journal=Journal(settings.recovery / JOURNAL) if settings.recovery else None,
         editions=Editions(
             registry,
             settings.zones if zones else "",
@@ -128,6 +135,20 @@ def _refuse_launcher_settings(settings: Settings) -> None:
         raise SettingsError("FARWATCH_REPORT: not used by bytewax.run; use `farwatch watch`")
 
 
+def _with_engine_store(wiring: Wiring) -> Wiring:
+    """Take the recovery store that `bytewax.run` was given, for as long as this process lives."""
+    main = sys.modules["__main__"].__spec__
+    if main is None or main.name != bytewax.run.__name__:
+        return wiring
+    given = bytewax.run._parse_args()  # noqa: SLF001 (what it has parsed before it asks for the flow)
+    if given.recovery_directory is None:
+        return wiring
+    folder = Path(given.recovery_directory)
+    hold_store(folder, given.process_id or 0)
+    kept = given.backup_interval or timedelta(0)
+    return replace(wiring, journal=Journal(folder / JOURNAL, keep_s=kept.total_seconds()))
+
+
 def from_environment(
     build: Callable[[Wiring], Dataflow], *, zones: bool = True, rules: bool = True
 ) -> Dataflow:
@@ -141,7 +162,7 @@ def from_environment(
         _refuse_launcher_settings(settings)
         wiring = wire(settings, zones=zones, rules=rules)
         keep_registry(wiring.registry, wiring.sinks.values())
-        return build(wiring)
+        return build(_with_engine_store(wiring))
     except (SettingsError, ConnectorError) as exc:
         sys.stderr.write(f"farwatch: {exc}\n")
         raise SystemExit(2 if isinstance(exc, SettingsError) else 1) from exc

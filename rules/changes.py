@@ -5,7 +5,7 @@ of a zone with what the fix before said; between fixes, by cutting the ways that
 whose depth, altitude or time meets a bound. ``rules.geofence`` then judges the few changes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -68,20 +68,28 @@ def find_changes(
 
     ``presence``: of the tracks' rows; ``between``: of ``rules.ways`` on the legs.
     """
-    seen = joined([_at_fixes(fences, tracks, legs, presence, followed), between])
+    said = _said(fences, tracks, legs, presence)
+    at_fixes, gone = _at_fixes(fences, legs, said, followed)
+    seen = joined([at_fixes, _left_at_once(fences, legs, gone, between), between])
     # Worth following is who is followed already, and who comes in here; ascending.
     subjects = np.unique(np.concatenate([followed.subject, seen.subject[seen.what == IN]]))
     marks = [seen.take(where(among(seen.subject, subjects)))]
-    marks += _without_position(fences, tracks, legs, presence, subjects)
-    marks += _at_gaps(fences, tracks, legs, presence, subjects)
+    marks += _without_position(fences, tracks, legs, said, subjects)
+    marks += _at_gaps(fences, legs, said, subjects)
     return _sorted(fences, tracks, legs, joined(marks))
 
 
+_Said = tuple[Longs, Rows, Codes]
+
+
 def _at_fixes(
-    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, followed: Followed
-) -> Marks:
-    """Where a fix says something else of a zone than the fix before."""
-    subject, leg, code = _said(fences, tracks, legs, presence)
+    fences: Fences, legs: Legs, said: _Said, followed: Followed
+) -> tuple[Marks, tuple[Marks, Codes]]:
+    """Where a fix says something else of a zone than the fix before.
+
+    Those that say it is outside come second, with what the fix before said.
+    """
+    subject, leg, code = said
     zones = max(len(fences.zones), 1)
     # What the last fix before these records said is an entry of rank -1.
     known = where(followed.code != OUT)
@@ -101,14 +109,28 @@ def _at_fixes(
     run = subject // zones
     off = where(~goes_on & (rank + 1 < count[run]))
     legs_off = first[run[off]] + rank[off] + 1
-    what = np.concatenate([code[on], np.full(len(off), OUT)]).astype(np.int8)
-    return marks_at(legs, np.concatenate([subject[on], subject[off]]),
-                  np.concatenate([leg[on], legs_off]), what)  # fmt: skip
+    outside = marks_at(legs, subject[off], legs_off, np.full(len(off), OUT, np.int8))
+    return marks_at(legs, subject[on], leg[on], code[on]), (outside, code[off])
 
 
-def _said(
-    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence
-) -> tuple[Longs, Rows, Codes]:
+def _left_at_once(fences: Fences, legs: Legs, gone: tuple[Marks, Codes], between: Marks) -> Marks:
+    """The marks of ``gone``, those moved to the fix before that stand for leaving right there.
+
+    Who was inside at a fix and on the way from it no more was on the edge.
+    """
+    marks, before = gone
+    zone, size = marks.subject % max(len(fences.zones), 1), max(len(legs), 1)
+    left = where(between.what == OUT)
+    shown = np.unique(between.subject[left] * size + between.leg[left])
+    at_once = ((before == IN) | (before == NEAR)) & legs.trusted[marks.leg]
+    at_once &= legs.gap_us[marks.leg] <= fences.max_gap_us[zone]
+    at_once &= ~among(marks.subject * size + marks.leg, shown)
+    if at_once.any():
+        at_once &= fences.tells(legs.before.take(marks.leg), legs.after.take(marks.leg), zone)
+    return replace(marks, order=np.where(at_once, 0.0, marks.order))
+
+
+def _said(fences: Fences, tracks: Tracks, legs: Legs, presence: Presence) -> _Said:
     """(subject, leg, code) of all pairs that are not ``OUT``, each pair once."""
     pair = where(presence.code != OUT)
     row, zone, code = presence.row[pair], presence.zone[pair], presence.code[pair]
@@ -128,7 +150,7 @@ def _said(
 
 
 def _without_position(
-    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, subjects: Longs
+    fences: Fences, tracks: Tracks, legs: Legs, said: _Said, subjects: Longs
 ) -> list[Marks]:
     """A record without a position may still say, by time or depth, where its vehicle is not.
 
@@ -145,7 +167,6 @@ def _without_position(
     row, subject = row[out], subject[out]
     following = np.searchsorted(legs.row, row)
     next_ = where(following < legs.first[subject // zones + 1])
-    said = _said(fences, tracks, legs, presence)
     gone = Marks(
         subject,
         np.full(len(row), -1),
@@ -157,7 +178,7 @@ def _without_position(
     return [gone, _restated(legs, said, subject[next_], following[next_])]
 
 
-def _restated(legs: Legs, said: tuple[Longs, Rows, Codes], subject: Longs, leg: Rows) -> Marks:
+def _restated(legs: Legs, said: _Said, subject: Longs, leg: Rows) -> Marks:
     """What the fixes of ``leg`` say of ``subject``, whatever the fixes before them said."""
     size = max(len(legs), 1)
     known = said[0] * size + said[1]
@@ -169,9 +190,7 @@ def _restated(legs: Legs, said: tuple[Longs, Rows, Codes], subject: Longs, leg: 
     return marks_at(legs, subject, leg, what)
 
 
-def _at_gaps(
-    fences: Fences, tracks: Tracks, legs: Legs, presence: Presence, subjects: Longs
-) -> list[Marks]:
+def _at_gaps(fences: Fences, legs: Legs, said: _Said, subjects: Longs) -> list[Marks]:
     """The subjects that are lost from sight between two fixes, and what the second fix says."""
     zones = max(len(fences.zones), 1)
     shortest_us = fences.max_gap_us.min(initial=np.iinfo(np.int64).max)
@@ -184,7 +203,7 @@ def _at_gaps(
     leg, subject = leg[lost], subject[lost]
     what = np.full(len(leg), LOST, np.int8)
     gap = marks_at(legs, subject, leg, what, np.full(len(leg), AT_GAP))
-    return [gap, _restated(legs, _said(fences, tracks, legs, presence), subject, leg)]
+    return [gap, _restated(legs, said, subject, leg)]
 
 
 def _each_in_run(run: Rows, sorted_run: Rows) -> tuple[Rows, Rows]:

@@ -174,6 +174,15 @@ class Fences:
             np.where(over, to_us, FOREVER), self.schedules.closed_us(zone, since_us, until_us)
         )
 
+    def tells(self, before: Fixes, after: Fixes, zone: Rows) -> Bools:
+        """(k,) whether each zone's bands can be told all along a way, both ends known."""
+        known = np.ones(len(zone), np.bool_)
+        for name, bounds in self.bands:
+            if bounds is not None:
+                banded = ~(np.isnan(bounds[0][zone]) & np.isnan(bounds[1][zone]))
+                known &= ~banded | ~(np.isnan(before.value(name)) | np.isnan(after.value(name)))
+        return known
+
     def clip(
         self, before: Fixes, after: Fixes, zone: Rows, begin: Floats, end: Floats
     ) -> Stretches:

@@ -270,18 +270,23 @@ class _ZoneSets:
         one = count == 1
         sets[one] = zone[begin[one]] + 1
         # One at a time, but once for each region of cells that several zones hold.
+        new: list[Rows] = []
         for k in np.flatnonzero(count > 1):
-            sets[k] = self._number(zone[begin[k] : end[k]])
+            members = zone[begin[k] : end[k]]
+            number = self._known.setdefault(members.tobytes(), len(self._first) + len(new))
+            if number == len(self._first) + len(new):
+                new.append(members)
+            sets[k] = number
+        if new:
+            self._add(new)
         return sets
 
-    def _number(self, zones: Rows) -> int:
-        key = zones.tobytes()
-        if key not in self._known:
-            self._known[key] = len(self._first)
-            self._first = np.append(self._first, len(self._members))
-            self._count = np.append(self._count, len(zones))
-            self._members = np.concatenate((self._members, zones))
-        return self._known[key]
+    def _add(self, sets: list[Rows]) -> None:
+        count = np.array([len(members) for members in sets])
+        first = len(self._members) + np.cumsum(count) - count
+        self._first = np.concatenate((self._first, first))
+        self._count = np.concatenate((self._count, count))
+        self._members = np.concatenate((self._members, *sets))
 
     def pairs(self, sets: Ints) -> tuple[Rows, Rows]:
         """All pairs (row, zone) of rows that have the given sets, sorted; UNKNOWN gives none."""

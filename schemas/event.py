@@ -18,6 +18,7 @@ ALARM_RAISED: Final = "farwatch.alarm.raised.v1"
 ALARM_CLEARED: Final = "farwatch.alarm.cleared.v1"
 TELEMETRY_REJECTED: Final = "farwatch.telemetry.rejected.v1"
 TELEMETRY_LATE: Final = "farwatch.telemetry.late.v1"
+ANALYTICS_WINDOWED: Final = "farwatch.analytics.windowed.v1"
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """The frame: a columnar micro-batch of telemetry, the item that moves through every dataflow.
 
-A frame holds n records (1 to about 10,000) of any number of vehicles as numpy columns. Row i of
+A frame holds n records (1 to about 20,000) of any number of vehicles as numpy columns. Row i of
 every column belongs to record i; rows are in arrival order.
 
 Missing values are explicit and never a number somebody could mean: NaN in a float column, -1 in a

@@ -198,6 +198,47 @@ class TelemetryLate(Payload):
     record: dict[str, Any]
 
 
+class Figures(BaseModel):
+    """Of one numeric field in a window.
+
+    ``last``: at the latest time, of equal times the greatest; ``mean`` is null where a value is
+    beyond 1e18 either way.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    count: int = Field(ge=1)
+    min: float
+    mean: float | None
+    max: float
+    last: float
+
+
+class AnalyticsWindowed(Payload):
+    """What a vehicle's telemetry was like in a window of event time that begins at ``time``.
+
+    ``version`` is ``count`` and ``too_late`` together. ``too_late``: records that came in this
+    window's time for windows too far back to be revised. ``gaps``: silences of more than ``gap_s``
+    between two records of the window, the longest of ``longest_gap_s`` (0 = none). ``last``: the
+    last longitude, latitude and heading, which have no mean. Kind and body are those of the last
+    record.
+    """
+
+    time: Time
+    length_s: float = Field(gt=0)
+    kind: Literal["auv", "glider", "rover", "vessel", "vehicle"]
+    body: Literal["earth", "mars", "moon"]
+    count: int = Field(ge=1)
+    too_late: int = Field(ge=0)
+    first_time: Time
+    last_time: Time
+    gap_s: float = Field(ge=0)
+    gaps: int = Field(ge=0)
+    longest_gap_s: float = Field(ge=0)
+    figures: dict[str, Figures]
+    last: dict[str, float]
+
+
 class FrameChecked(Payload):
     """Records that passed the contract, as columns."""
 
@@ -223,6 +264,7 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     event.ALARM_CLEARED: AlarmCleared,
     event.TELEMETRY_REJECTED: TelemetryRejected,
     event.TELEMETRY_LATE: TelemetryLate,
+    event.ANALYTICS_WINDOWED: AnalyticsWindowed,
     TELEMETRY_CHECKED: FrameChecked,
     TELEMETRY_ENRICHED: FrameEnriched,
 }

@@ -11,6 +11,7 @@ ALERT_NOTIFICATIONS: Final = "alert_notifications"
 CHECKED_TELEMETRY: Final = "checked_telemetry"
 ENRICHED_TELEMETRY: Final = "enriched_telemetry"
 LATE_TELEMETRY: Final = "late_telemetry"
+ANALYTICS_DATA: Final = "analytics_data"
 DEAD_LETTERS: Final = "dead_letters"
 
 RESULT_TOPICS: Final = (
@@ -21,6 +22,7 @@ RESULT_TOPICS: Final = (
     WARNING_ALERTS,
     ALERT_NOTIFICATIONS,
     LATE_TELEMETRY,
+    ANALYTICS_DATA,
     DEAD_LETTERS,
 )
 

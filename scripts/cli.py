@@ -84,7 +84,7 @@ def run(
     flow: Annotated[
         str,
         typer.Argument(
-            help="watch, telemetry, geofencing, proximity, compliance or alerting.",
+            help="watch, telemetry, geofencing, proximity, compliance, analytics or alerting.",
         ),
     ],
     *,
@@ -194,10 +194,16 @@ def status(
 def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Measure the watch against the per-message way; `farwatch bench --help` tells more."""
     from scripts.benchmark import main as measure  # noqa: PLC0415
+    from scripts.benchmark.services.command import main as measure_services  # noqa: PLC0415
 
+    words, name = words or [], "farwatch bench"
     command = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    command.command()(measure)
-    command(words or [], prog_name="farwatch bench")
+    if "--services" in words:
+        words, name = [word for word in words if word != "--services"], f"{name} --services"
+        command.command()(measure_services)
+    else:
+        command.command()(measure)
+    command(words, prog_name=name)
 
 
 _Letters = Annotated[

@@ -27,6 +27,8 @@ from schemas.timestamps import time_us
 READ_ROWS: Final = 1000
 SHOWN_EVERY: Final = 256
 SHORTEST_WAIT_S: Final = 0.001
+FLUSHED_WAIT_S: Final = 0.02
+"""Before a wait of so long, what was handed over goes out: publishers gather what comes fast."""
 
 
 class _Routed(msgspec.Struct):
@@ -136,7 +138,14 @@ def run_publish(
         _shown(done, total_bytes(path), quiet=quiet) as show,
     ):
         try:
-            for vehicle_id, bodies in _paced(records(path, reader, done), pace, batch, show):
+
+            def before_wait(wait_s: float) -> None:
+                show()
+                if wait_s >= FLUSHED_WAIT_S:
+                    publisher.flush()
+
+            found = records(path, reader, done)
+            for vehicle_id, bodies in _paced(found, pace, batch, before_wait):
                 publisher.publish(b"\n".join(bodies), vehicle_id)
                 done.messages += 1
                 done.records += len(bodies)
@@ -189,7 +198,7 @@ def _seconds(timestamp: str | float | None) -> float | None:
 
 
 def _paced(
-    found: Iterator[Record], pace: Pace, batch: int, show: Callable[[], None]
+    found: Iterator[Record], pace: Pace, batch: int, before_wait: Callable[[float], None]
 ) -> Iterator[tuple[str, list[bytes]]]:
     """Messages, each when its last record is due."""
     batches, due_s = Batches(batch), pace.due_s()
@@ -197,7 +206,7 @@ def _paced(
     for record in found:
         wait_s = due_s(record) - (monotonic() - began)
         if wait_s > SHORTEST_WAIT_S:
-            show()
+            before_wait(wait_s)
             Event().wait(wait_s)
         yield from batches.add(record)
     yield from batches.rest()

@@ -52,6 +52,10 @@ class Zone:
         deep_enough = self.low is None or row.depth >= self.low
         return deep_enough and (self.high is None or row.depth <= self.high)
 
+    def known(self, *rows: Row) -> bool:
+        """Whether the band can be told between the rows."""
+        return (self.low is None and self.high is None) or all(r.depth is not None for r in rows)
+
     def passed(self, a: Row, b: Row) -> list[tuple[float, float]]:
         """From when until when the straight way from fix a to fix b lies inside."""
         if (a.longitude, a.latitude) == (b.longitude, b.latitude):
@@ -60,6 +64,8 @@ class Zone:
             )
         else:
             line = shapely.LineString([(a.longitude, a.latitude), (b.longitude, b.latitude)])
+            if not self.area.intersects(line):
+                return []
             parts = shapely.get_parts(line.intersection(self.area))
             shares = sorted(
                 tuple(
@@ -122,7 +128,11 @@ class Walk:
     def _pass(self, zone: Zone, before: Row | None, row: Row) -> None:
         if before is None or not 0 < row.time - before.time <= self.max_gap_s:
             return
-        for begin, end in zone.passed(before, row):
+        passed = zone.passed(before, row)
+        if not passed and zone.holds(before) and zone.known(before, row):
+            # On the edge at the fix before, and not inside from there on.
+            self._change(row, zone, False, before.time)
+        for begin, end in passed:
             if begin > before.time:
                 self._change(row, zone, True, begin)
             if end < row.time:

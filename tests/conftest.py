@@ -1,11 +1,13 @@
 """Fixtures that every test may use."""
 
 import socket
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from scripts.servers import SERVERS
 from tests.outside import DATA, MISSING
 
 pytest_plugins = ["tests.services"]
@@ -28,12 +30,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
     if config.getoption("--slow"):
         return
     skip = pytest.mark.skip(reason="takes minutes: run with --slow")
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@cache
+def _group(path: Path) -> str:
+    """What one process runs: a file, or all files that need servers, which some of them stop."""
+    text = path.read_text()
+    needs = any(f"{name}_url" in text for name in SERVERS) or "service_control" in text
+    return "servers" if needs else str(path)
 
 
 @pytest.fixture

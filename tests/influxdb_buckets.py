@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-MEASUREMENTS = ("telemetry", "zone_dwell", "hazard", "pipeline")
+MEASUREMENTS = ("telemetry", "zone_dwell", "hazard", "pipeline", "telemetry_window")
 _names = count()
 _http = urllib3.PoolManager()
 

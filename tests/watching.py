@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -93,6 +94,16 @@ def telemetry(records: int, vehicles: int = 20, seed: int = 1, name: str = "auv"
                 record["latitude"] = 95.0
             lines.append(json.dumps(record))
     return lines
+
+
+def with_late_records(lines: Sequence[str], vehicles: int, seed: int = 5) -> list[str]:
+    """Lines of ``telemetry`` of which some come late, and of those a few too late."""
+    late, rng = list(lines), random.Random(seed)
+    farthest = 40 * vehicles
+    for place in range(100, len(late) - farthest, 50):
+        behind = vehicles * rng.choice([1, 5, 11, 40])
+        late[place], late[place + behind] = late[place + behind], late[place]
+    return late
 
 
 def write_inputs(folder: Path, lines: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
-from connectors.contract import ConnectorError, RefusedError, UnavailableError
+from connectors.contract import ConnectorError, FullError, RefusedError, UnavailableError
 
 ALL_BROKERS_DOWN: Final = "_ALL_BROKERS_DOWN"
 MESSAGE_TOO_LARGE: Final = "MSG_SIZE_TOO_LARGE"
@@ -47,6 +47,8 @@ TRANSIENT: Final = frozenset(
 )
 """Names of ``KafkaError`` after which the same thing may succeed; the client tries again itself."""
 
+_FULL: Final = frozenset({"KAFKA_STORAGE_ERROR", "THROTTLING_QUOTA_EXCEEDED"})
+
 _CREATE: Final = "create the topic or check its name"
 _LOG_IN: Final = "check user, password and `sasl`"
 REMEDIES: Final = {
@@ -85,7 +87,7 @@ def remedy(error: KafkaError) -> str:
 def translated(error: KafkaError, where: str) -> ConnectorError:
     """The error as one of ours; ``where`` is the address without secrets."""
     again = is_transient(error.name()) and not error.fatal()
-    kind = UnavailableError if again else RefusedError
+    kind = (FullError if error.name() in _FULL else UnavailableError) if again else RefusedError
     return kind(f"`{where}`: {said(error)}; {remedy(error)}")
 
 

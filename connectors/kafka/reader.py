@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from connectors.backoff import WAITED_S
+from connectors.backoff import note_answer, note_refusal, note_waiting
 from connectors.contract import UnavailableError
 from connectors.kafka.address import Address, ClientSettings
 from connectors.kafka.cluster import group_offsets, settings_refused
@@ -61,6 +61,7 @@ class Reader:
         except KafkaException as exc:
             raise settings_refused(address, exc) from exc
         self.partitions = self._count(timeout_s)
+        note_answer(address.shown)
         self._committed = group_offsets(address, self.group, self.partitions, timeout_s)
 
     def start(self, partition: int, *, added: bool) -> int:
@@ -107,7 +108,9 @@ class Reader:
                 # What is left of a partition that was let go belongs to nobody.
                 if (queue := self._queues.get(message.partition())) is not None:
                     queue.append(message)
-        self._trouble.raise_refused()
+        if self._trouble.refused:
+            note_refusal(self.address.shown)
+            self._trouble.raise_refused()
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Tell the group, if there is one, the next offsets; sent within half a second."""
@@ -176,23 +179,22 @@ class Reader:
             return
         try:
             self.partitions = max(self.partitions, self._count(timeout_s=1.0))
-        except UnavailableError:
-            self._note_down()
+        except UnavailableError as exc:
+            self._note_down(exc)
         else:
             self._note_up()
         self._asking.poll(0)  # It complains, too, and keeps it until somebody listens.
         self._discovered_s = monotonic()
 
-    def _note_down(self) -> None:
+    def _note_down(self, why: UnavailableError) -> None:
         if self._down_since_s is None:
             self._down_since_s = monotonic()
             _log.warning(
                 "`%s`: no broker answers%s; waiting", self.address.shown, self._trouble.why
             )
-        WAITED_S.labels(self.address.shown).set(monotonic() - self._down_since_s)
+        note_waiting(self.address.shown, why, monotonic() - self._down_since_s)
 
     def _note_up(self) -> None:
         self._trouble.all_down = False
-        if self._down_since_s is not None:
-            self._down_since_s = None
-            WAITED_S.labels(self.address.shown).set(0)
+        self._down_since_s = None
+        note_answer(self.address.shown)

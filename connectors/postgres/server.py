@@ -9,7 +9,13 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from connectors.contract import ConnectorError, RefusedError, SettingsError, UnavailableError
+from connectors.contract import (
+    ConnectorError,
+    FullError,
+    RefusedError,
+    SettingsError,
+    UnavailableError,
+)
 from connectors.credentials import credential
 from connectors.registry import masked
 
@@ -26,6 +32,7 @@ _KEEPALIVES: Final = {
 # SQLSTATE: connection, serialisation and deadlock, resources, lock not there, cancelled by a
 # timeout, being shut down or started, read-only while another server takes over.
 _TRANSIENT: Final = re.compile("08...|40...|53...|55P03|57014|57P0[123]|25006")
+_FULL: Final = re.compile("53...")
 # SQLSTATE: what one row can be guilty of. Data, constraints, limits (of an index, of jsonb).
 _OF_ROWS: Final = re.compile("2[23]...|54...")
 # While a connection is made libpq tells no SQLSTATE: English text is all there is.
@@ -130,6 +137,8 @@ def said(error: psycopg.Error) -> str:
 
 def _error(error: psycopg.Error, name: str) -> ConnectorError:
     if is_transient(error):
+        if _FULL.fullmatch(error.sqlstate or ""):
+            return FullError(f"`{name}`: has no room ({said(error)}); make some")
         return UnavailableError(f"`{name}`: does not answer as it should ({said(error)})")
     remedy = _refusal(error) or "allow it or mend it, then start again"
     return RefusedError(f"`{name}`: {said(error)}; {remedy}")

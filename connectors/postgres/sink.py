@@ -17,7 +17,7 @@ from connectors.postgres.server import Connection, Server, is_of_rows
 from connectors.postgres.store import Unstorable, store, store_what_can_be
 from connectors.statements import select_states
 from connectors.states import NewestStates
-from connectors.tables import REJECTED, STATES, row, state_of, state_row, table_of
+from connectors.tables import REJECTED, STATES, UNKEPT, row, state_of, state_row, table_of
 from schemas.delivery import Delivery
 from schemas.live import VEHICLE_STATES, VehicleState
 from schemas.message import Reject
@@ -26,7 +26,7 @@ Rejects = list[Reject]
 
 
 class PostgresSink:
-    """The tables of ``tables.py`` in one database, a row an event; frames are not kept.
+    """The tables of ``tables.py`` in one database, a row an event, those of ``UNKEPT`` left out.
 
     Of vehicle states the newest of each vehicle is kept, by event time.
 
@@ -42,6 +42,7 @@ class PostgresSink:
     """
 
     wants = frozenset({VEHICLE_STATES})
+    leaves_out = UNKEPT
 
     def __init__(self, url: str, settings: ConnectorSettings) -> None:
         self._url = url

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
-from connectors.backoff import WAITED_S, delays_s
+from connectors.backoff import delays_s, note_answer, note_refusal, note_waiting
 from connectors.contract import ConnectorError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.frames import Delivered
@@ -22,6 +22,10 @@ LONGEST_S: Final = 0.05
 
 QUIET_S: Final = 0.1
 STREAM_QUIET_S: Final = 1.0
+LINE_UP_S: Final = 1.0
+"""How often to ask whether those who consumed before us are gone."""
+BEHIND_S: Final = 90.0
+"""For so long a broken connection may keep messages: then its heartbeats have been missed."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -57,9 +61,12 @@ class Consumer:
         self._link: Link | None = None
         # When the last delivery came, or consuming began; None while not consuming.
         self._quiet_since: float | None = None
-        # During this quiet: whether we asked the queue what it holds, and when it said nothing.
-        self._asked = False
-        self._empty_since: float | None = None
+        # Whether the queue was asked what it holds and has not answered, and how often in a row it
+        # said nothing.
+        self._asking = False
+        self._empty_answers = 0
+        # Since when others, who consumed before us, may have what the queue holds.
+        self._behind_since: float | None = None
         self._lost_at: float | None = None
         self._delays_s = delays_s()
         self._try_at = 0.0
@@ -83,6 +90,7 @@ class Consumer:
             self._link.poll()
         if self.waiting:
             self._not_quiet()
+            self._behind_since = None
         if self._link.failure is not None:
             self._lost(self._link.failure)
 
@@ -94,21 +102,29 @@ class Consumer:
             self._not_quiet()  # There is room for more.
 
     def drained(self) -> bool:
-        """Whether nothing more comes: it has been quiet, and the queue says it holds nothing.
+        """Whether nothing more comes: it has been quiet, and the queue says twice it holds nothing.
+
+        What the broker counts as delivered may still be on its way behind the first answer, never
+        behind the second. Where others consumed before us, a process that was killed among them,
+        they may still have all there is: we line up anew until they are gone.
 
         Asks without waiting for the answer. A stream cannot say so: there only the quiet tells.
         """
         if self._quiet_since is None or self._link is None:
             return False
-        quiet_s = monotonic() - self._quiet_since
+        now = monotonic()
         if self._to.stream:
-            return quiet_s >= STREAM_QUIET_S
-        if quiet_s >= QUIET_S and not self._asked:
-            self._asked = True
+            return now - self._quiet_since >= STREAM_QUIET_S
+        if self._behind_since is not None and now < self._behind_since + BEHIND_S:
+            if now >= self._quiet_since + LINE_UP_S:
+                self.close()
+                self._forget()
+            return False
+        if not self._asking and now >= self._quiet_since + QUIET_S:
+            self._asking = True
             channel = self._link.channel
             channel.queue_declare(self._to.queue, passive=True, callback=self._answered)
-        # What the broker counts as delivered may still be on its way, behind its answer.
-        return self._empty_since is not None and monotonic() - self._empty_since >= QUIET_S
+        return self._empty_answers >= 2
 
     def fit(self, prefetch: int) -> None:
         """Consume anew if ``prefetch`` is another one: what is un-acked will come again."""
@@ -130,6 +146,8 @@ class Consumer:
         self._forget()
         self._on_connected()
         # Pipelined: the broker takes them in order, and a refusal closes the channel.
+        if not self._to.stream:
+            channel.queue_declare(self._to.queue, passive=True, callback=self._lined_up)
         channel.basic_qos(prefetch_count=self.prefetch)
         channel.basic_consume(
             self._to.queue,
@@ -138,11 +156,17 @@ class Consumer:
             callback=self._consuming,
         )
 
+    def _lined_up(self, before: Any) -> None:
+        if not before.method.consumer_count:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = monotonic()
+
     def _consuming(self, _method: object) -> None:
         self._not_quiet()
         if self._lost_at is not None:
             self._lost_at, self._delays_s = None, delays_s()
-            WAITED_S.labels(self._to.address.name).set(0)
+        note_answer(self._to.address.name)
 
     def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         del channel
@@ -153,12 +177,13 @@ class Consumer:
         self.close()
         self._forget()
         if not isinstance(failure, UnavailableError):
+            note_refusal(self._to.address.name)
             raise failure
         now = monotonic()
         if self._lost_at is None:
             self._lost_at = now
             _log.warning("%s; waiting for it", failure)
-        WAITED_S.labels(self._to.address.name).set(now - self._lost_at)
+        note_waiting(self._to.address.name, failure, now - self._lost_at)
         if now - self._lost_at >= self._to.patience_s:
             raise failure
         self._try_at = now + next(self._delays_s)
@@ -167,13 +192,15 @@ class Consumer:
         self.waiting.clear()
         self.acked = 0
         self._quiet_since = None
+        self._asking = False
 
     def _not_quiet(self) -> None:
         self._quiet_since = monotonic()
-        self._asked, self._empty_since = False, None
+        self._empty_answers = 0
 
     def _answered(self, answer: Any) -> None:
+        self._asking = False
         if answer.method.message_count:
             self._not_quiet()  # They are on their way.
-        elif self._asked:
-            self._empty_since = monotonic()
+        else:
+            self._empty_answers += 1

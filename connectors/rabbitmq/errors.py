@@ -8,7 +8,7 @@ from typing import Final
 
 import pika.exceptions as amqp
 
-from connectors.contract import ConnectorError, RefusedError, UnavailableError
+from connectors.contract import ConnectorError, FullError, RefusedError, UnavailableError
 
 # Reply codes of AMQP 0-9-1, section 1.2.
 CONNECTION_FORCED: Final = 320
@@ -53,7 +53,8 @@ def translated(exc: BaseException, name: str) -> ConnectorError:
     """The error of ours for what pika told about the broker ``name`` (its URL, masked)."""
     message = f"`{name}`: {_said(exc)}"
     if is_transient(exc):
-        return UnavailableError(message)
+        full = _reply_code(exc) == RESOURCE_ERROR
+        return FullError(message) if full else UnavailableError(message)
     return (AbsentError if _reply_code(exc) == NOT_FOUND else RefusedError)(message)
 
 

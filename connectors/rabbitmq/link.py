@@ -8,7 +8,7 @@ from typing import Any, Final
 import pika
 from pika.adapters.select_connection import IOLoop
 
-from connectors.contract import ConnectorError, UnavailableError
+from connectors.contract import ConnectorError, FullError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.errors import translated
 from connectors.rabbitmq.frames import (
@@ -132,7 +132,9 @@ class Link:
                 raise self.failure
             left_s = deadline - monotonic()
             if left_s <= 0:
-                why = self.blocked or f"waited {self._timeout_s:g} s; see that the broker is well"
+                if self.blocked:
+                    raise FullError(f"`{self._name}`: did not {what} ({self.blocked})")
+                why = f"waited {self._timeout_s:g} s; see that the broker is well"
                 raise UnavailableError(f"`{self._name}`: did not {what} ({why})")
             self.poll(left_s)
 

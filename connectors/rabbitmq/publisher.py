@@ -8,7 +8,7 @@ from typing import Any, Final
 import pika
 
 from connectors.backoff import until_available
-from connectors.contract import RefusedError, UnavailableError
+from connectors.contract import FullError, RefusedError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.link import Link
 
@@ -55,6 +55,16 @@ class Publisher:
         self._unsent: list[Outgoing] = []
         self.unconfirmed_bytes = 0
         self._returned: str | None = None
+
+    def connect(self, patience_s: float) -> None:
+        """Open the connection ahead of the first flush: what is published then leaves at once.
+
+        Raises:
+            UnavailableError: the broker was away for all of ``patience_s``.
+            RefusedError: it says no.
+        """
+        if self._link is None:
+            until_available(self._address.name, self._open, patience_s)
 
     def publish(self, messages: list[Outgoing], patience_s: float) -> None:
         """Send messages, waiting only where too many are in flight; may raise what flush does."""
@@ -106,7 +116,7 @@ class Publisher:
         if self._returned is not None:
             raise RefusedError(self._returned)
         if self._unsent:  # Nacked: the broker could not keep them.
-            raise UnavailableError(f"`{self._address.name}`: could not keep a message; see its log")
+            raise FullError(f"`{self._address.name}`: could not keep a message; see its log")
 
     def _open(self) -> Link:
         link = Link(self._address, self._timeout_s, heartbeat_s=0)

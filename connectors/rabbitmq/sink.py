@@ -79,6 +79,7 @@ class _Exchanges(FixedPartitionedSink[Delivery, None]):
         publisher = Publisher(
             self._address, settings.timeout_s, self._declare, mandatory=self._keep
         )
+        publisher.connect(settings.patience_s)
         return _Told(publisher, settings.patience_s, self._source)
 
     def _declare(self, link: Link) -> None:

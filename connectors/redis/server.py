@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import redis
@@ -22,6 +22,7 @@ from redis.retry import Retry
 
 from connectors.contract import (
     ConnectorError,
+    FullError,
     RefusedError,
     SettingsError,
     UnavailableError,
@@ -30,6 +31,9 @@ from connectors.credentials import credential
 from connectors.redis.keys import state_key
 from connectors.registry import masked
 from schemas.frame import KINDS
+
+# The server cannot write its own snapshot to its disk and therefore takes no writes.
+_NO_DISK: Final = "MISCONF"
 
 Call = tuple[str, list[str | bytes]]
 """A key and the arguments of one call of a script."""
@@ -40,7 +44,11 @@ def is_transient(exc: RedisError) -> bool:
     if isinstance(exc, (AuthenticationError, AuthorizationError)):
         return False
     away = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
-    return isinstance(exc, (*away, OutOfMemoryError, ReadOnlyError))
+    return isinstance(exc, (*away, OutOfMemoryError, ReadOnlyError)) or _has_no_disk(exc)
+
+
+def _has_no_disk(exc: RedisError) -> bool:
+    return isinstance(exc, ResponseError) and str(exc).startswith(_NO_DISK)
 
 
 class Far:
@@ -137,6 +145,8 @@ def _error(shown: str, exc: RedisError) -> ConnectorError:
     said = " ".join(str(exc).split())[:300]
     if not is_transient(exc):
         return RefusedError(f"`{shown}`: refuses ({said}); check user, password and rights")
+    if isinstance(exc, OutOfMemoryError) or _has_no_disk(exc):
+        return FullError(f"`{shown}`: has no room ({said}); make some")
     if isinstance(exc, ResponseError):
         return UnavailableError(f"`{shown}`: cannot be written now ({said})")
     return UnavailableError(f"`{shown}`: does not answer ({said}); start it or check the address")

@@ -24,6 +24,7 @@ from connectors.states import NewestStates
 from schemas.delivery import Delivery
 from schemas.frame import KINDS
 from schemas.live import VEHICLE_STATES, VehicleState
+from schemas.topics import BETWEEN_TOPICS, RESULT_TOPICS
 
 BATCH_CALLS: Final = 500
 
@@ -40,6 +41,7 @@ class RedisSink:
     """
 
     wants = frozenset({VEHICLE_STATES})
+    leaves_out = frozenset((*RESULT_TOPICS, *BETWEEN_TOPICS))
 
     def __init__(self, url: str, settings: ConnectorSettings) -> None:
         self._far = Far(url, settings.timeout_s)

@@ -48,7 +48,7 @@ def write_results(
     for name, sink in sinks.items():
         for_sink = keyed
         if isinstance(sink, LiveSink):
-            live = _only(sink.wants, f"{name}_wants", deliveries)
+            live = _only(sink.wants & LIVE_TOPICS, f"{name}_wants", deliveries)
             for_sink = op.merge(f"{name}_all", keyed, live)
         op.output(name, for_sink, sink.build(source))
 

@@ -1,19 +1,46 @@
 """A keyed step whose state moves on by a pure function."""
 
-from collections.abc import Callable, Iterable
+import pickle
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import bytewax.operators as op
 from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from connectors.contract import SettingsError
+from connectors.journal import Journal, Kept, Lane, Place
 
 State = TypeVar("State")
 Item = TypeVar("Item")
 Out = TypeVar("Out")
+_PROTOCOL: Final = pickle.HIGHEST_PROTOCOL
+
+
+class Chunk(Protocol):
+    """A piece of history: numbers are unique and ascend in a key, a number's content stays."""
+
+    @property
+    def number(self) -> int:
+        """What names the chunk within its key."""
+        ...
+
+
+@runtime_checkable
+class Chunked(Protocol):
+    """A state with a history in immutable chunks, each persisted once where there is a journal."""
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The history, oldest first."""
+        ...
+
+    def with_chunks(self, chunks: tuple[Any, ...]) -> Self:
+        """The same state with another history."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -43,32 +70,95 @@ class Snapshot(Generic[State]):
     state: State
 
 
-def follow(step_id: str, up: KeyedStream[Item], keyed: Keyed[State, Item, Out]) -> Stream[Out]:
-    """Each key's items in order through ``keyed.advance``."""
+@dataclass(frozen=True, slots=True)
+class Journaled(Generic[State]):
+    """As ``Snapshot``, of a state whose chunks are in the journal's lane ``key``.
 
-    def build(resumed: Snapshot[State] | None) -> _Logic[State, Item, Out]:
+    ``kept``: by number, oldest first. Pickled only when they are durable: ``sync`` waits for that.
+    """
+
+    fingerprint: str
+    state: State
+    key: str
+    kept: Mapping[int, Kept]
+    sync: Callable[[], None] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.sync is not None:
+            self.sync()
+        # Plain tuples of the places: named ones take five times as long.
+        kept = {n: r if isinstance(r, bytes) else tuple(r) for n, r in self.kept.items()}
+        return Journaled, (self.fingerprint, self.state, self.key, kept)
+
+
+def follow(
+    step_id: str,
+    up: KeyedStream[Item],
+    keyed: Keyed[State, Item, Out],
+    journal: Journal | None = None,
+) -> Stream[Out]:
+    """Each key's items in order through ``keyed.advance``.
+
+    ``journal`` takes the chunks of a ``Chunked`` state, each once; without one they are part of
+    the state that is stored whole at every epoch.
+    """
+
+    def build(resumed: Snapshot[State] | Journaled[State] | None) -> _Logic[State, Item, Out]:
         if resumed is None:
-            return _Logic(keyed, keyed.initial)
+            return _Logic(keyed, keyed.initial, lane_of)
         if resumed.fingerprint != keyed.fingerprint:
             raise SettingsError(
                 "the recovery folder belongs to other zones, rules, key groups or distances;"
                 " start again with those or with a new folder"
             )
-        return _Logic(keyed, resumed.state)
+        if isinstance(resumed, Snapshot):
+            return _Logic(keyed, resumed.state, lane_of)
+        lane = lane_of(resumed.key)
+        return _Logic(keyed, _with_history(resumed, lane), lane_of, lane)
 
-    told = op.stateful_batch(step_id, up, build)
+    def lane_of(key: str) -> Lane | None:
+        return None if journal is None else journal.lane(step_id, key)
+
+    # The engine tells a logic neither its key nor its step.
+    with_keys = op.map(f"{step_id}_keys", up, lambda pair: (pair[0], pair))
+    told = op.stateful_batch(step_id, with_keys, build)
     return op.flat_map_batch("told", told, lambda pairs: [item for _, item in pairs])
 
 
-class _Logic(StatefulBatchLogic[Item, Out, Snapshot[State]], Generic[State, Item, Out]):
-    def __init__(self, keyed: Keyed[State, Item, Out], state: State) -> None:
+def _with_history(resumed: Journaled[State], lane: Lane | None) -> State:
+    if lane is None:
+        raise SettingsError(
+            "the recovery folder lacks its journal: this flow was started without one; start it"
+            " as the run that wrote the folder"
+        )
+    kept = {n: r if isinstance(r, bytes) else Place(*r) for n, r in resumed.kept.items()}
+    # Trusted as the state itself is, which the engine unpickles from the same folder.
+    chunks = tuple(map(pickle.loads, lane.read(kept)))
+    return resumed.state.with_chunks(chunks)  # type: ignore[attr-defined, no-any-return]
+
+
+class _Logic(
+    StatefulBatchLogic[tuple[str, Item], Out, Snapshot[State] | Journaled[State]],
+    Generic[State, Item, Out],
+):
+    def __init__(
+        self,
+        keyed: Keyed[State, Item, Out],
+        state: State,
+        lane_of: Callable[[str], Lane | None],
+        lane: Lane | None = None,
+    ) -> None:
         self.keyed = keyed
         self.state = state
+        self.lane_of = lane_of
+        self.lane = lane
         self.due = self._next_due()
 
-    def on_batch(self, values: list[Item]) -> tuple[Iterable[Out], bool]:
+    def on_batch(self, values: list[tuple[str, Item]]) -> tuple[Iterable[Out], bool]:
+        if self.lane is None:
+            self.lane = self.lane_of(values[0][0])
         out: list[Out] = []
-        for value in values:
+        for _, value in values:
             self.state, told = self.keyed.advance(self.state, value)
             out += told
         return out, StatefulBatchLogic.RETAIN
@@ -83,8 +173,14 @@ class _Logic(StatefulBatchLogic[Item, Out, Snapshot[State]], Generic[State, Item
     def notify_at(self) -> datetime | None:
         return self.due if self.keyed.release else None
 
-    def snapshot(self) -> Snapshot[State]:
-        return Snapshot(self.keyed.fingerprint, self.state)
+    def snapshot(self) -> Snapshot[State] | Journaled[State]:
+        if self.lane is None or not isinstance(self.state, Chunked):
+            return Snapshot(self.keyed.fingerprint, self.state)
+        written = self.lane.write(
+            {c.number: partial(pickle.dumps, c, _PROTOCOL) for c in self.state.chunks}
+        )
+        bare = self.state.with_chunks(())
+        return Journaled(self.keyed.fingerprint, bare, self.lane.key, written.kept, written.sync)
 
     def _moved_on(
         self, by: Callable[[State], tuple[State, list[Out]]] | None

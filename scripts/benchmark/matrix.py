@@ -11,18 +11,24 @@ Program = Literal["per-message", "watch", "decode", "proximity"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured run; ``frame_rows`` is the size of a frame (no matter to per-message)."""
+    """One measured run.
+
+    ``frame_rows``: size of a frame; ``analytics``: whether windows are told too; both no matter to
+    per-message.
+    """
 
     name: str
     program: Program
     size: Size = field(default_factory=Size)
-    frame_rows: int = 10_000
+    frame_rows: int = 20_000
+    analytics: bool = False
 
 
 MATRIX: Final = (
     Row("per-message", "per-message"),
     Row("watch", "watch"),
     Row("decode", "decode"),
+    Row("analytics", "watch", analytics=True),
     Row("vehicles-10", "watch", Size(vehicles=10)),
     Row("vehicles-100000", "watch", Size(vehicles=100_000, records=1_000_000)),
     Row("zones-50", "watch", Size(zones=50)),
@@ -41,7 +47,7 @@ MATRIX: Final = (
 """Rows without rules: the geofence alone, of a watch with one rule that is never true.
 ``proximity`` knows neither zones nor rules; 50 zones make a region of 15 km by 15 km.
 
-The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 10,000."""
+The row ``watch`` is also vehicles 1,000, zones 500, rules 20 and frames of 20,000."""
 
 ALL: Final = tuple(row.name for row in MATRIX)
 QUICK: Final = (

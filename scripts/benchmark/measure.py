@@ -122,7 +122,11 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
     shutil.rmtree(results, ignore_errors=True)
     usage, output = (results.with_name(f"results-{name}") for name in ("usage", "output"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FARWATCH", "BYTEWAX"))}
-    environment |= {"PYTHONPATH": str(_ROOT), "FARWATCH_FRAME_ROWS": str(row.frame_rows)}
+    environment |= {
+        "PYTHONPATH": str(_ROOT),
+        "FARWATCH_FRAME_ROWS": str(row.frame_rows),
+        "FARWATCH_ANALYTICS": "on" if row.analytics else "off",
+    }
     if row.program == "proximity":
         environment |= {
             "FARWATCH_TELEMETRY": f"file:{telemetry}",

@@ -125,7 +125,7 @@ def _notes(outcome: Outcome) -> str:
         "times (a): throughput over that of per-message on the same input; by CPU: the same of CPU"
         " time a record, steadier on a busy machine",
         "same: each zone event and each alarm compared with those of (a)",
-        "frames of 10,000 rows where the row's name says nothing else",
+        "frames of 20,000 rows where the row's name says nothing else",
     ]
     for figures in outcome.rows:
         if figures.row.program == "decode":

@@ -11,7 +11,7 @@ from tests.watching import command, environment, rows, run, telemetry, told, wri
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
-    write_inputs(folder, telemetry(12_000))
+    write_inputs(folder, telemetry(5_000))
     return folder
 
 

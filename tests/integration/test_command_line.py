@@ -183,8 +183,8 @@ def test_the_report_is_one_file_that_names_the_alarms(given, tmp_path):
 
 @pytest.mark.parametrize("after_s", [0.0, 0.15, 0.3])
 def test_ctrl_c_while_running_is_one_line_and_the_run_can_go_on(given, tmp_path, after_s):
-    write_inputs(given, telemetry(6_000))
-    pace = {"epoch_s": 0.05, "epoch_rows": 100, "frame_rows": 20, "recovery": tmp_path / "recovery"}
+    write_inputs(given, telemetry(3_000))
+    pace = {"epoch_s": 0.05, "epoch_rows": 60, "frame_rows": 30, "recovery": tmp_path / "recovery"}
     env = environment(given, tmp_path / "out", **pace)
     with subprocess.Popen(
         command("watch", "--quiet"), env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True
@@ -236,3 +236,21 @@ def test_a_bad_file_among_good_ones_stops_nothing(given, tmp_path):
     assert watch(given, tmp_path, "--quiet").returncode == 0
     letters = (tmp_path / "out/topics/dead_letters.ndjson").read_text()
     assert "telemetry-bad.ndjson" in letters
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"), [("gone", "No such file"), ("flipped", "is damaged at byte 0")]
+)
+def test_a_recovery_folder_without_its_journal_is_refused(tmp_path, damage, says):
+    write_inputs(tmp_path / "in", telemetry(3000))
+    recovery = tmp_path / "recovery"
+    settings = {"recovery": recovery, "key_groups": 1, "lateness_s": 10_000}
+    assert watch(tmp_path / "in", tmp_path, "--quiet", **settings).returncode == 0
+    assert watch(tmp_path / "in", tmp_path, "--quiet", **settings).returncode == 0
+    [segment] = [path for path in (recovery / "journal").rglob("*") if path.is_file()]
+    if damage == "gone":
+        segment.unlink()
+    else:
+        segment.write_bytes(b"\0" + segment.read_bytes()[1:])
+    lines = refused(watch(tmp_path / "in", tmp_path, **settings), str(segment), says, "restore it")
+    assert len(lines) == 1

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -17,6 +18,9 @@ from connectors.contract import (
 from connectors.influxdb import BATCH_LINES, InfluxdbSink, InfluxdbState, is_transient
 from connectors.influxdb_points import HAZARD_SCORED
 from connectors.influxdb_url import read_url
+from rules.analytics import AnalyticsState, advance, release
+from rules.assessment import KeyGroups
+from rules.summary import Windowing, summarise
 from schemas.delivery import Delivery
 from schemas.event import ZONE_ENTERED, ZONE_EXITED, Event
 from schemas.live import pipeline_delivery, telemetry_delivery
@@ -100,7 +104,84 @@ def test_each_kind_of_delivery_is_a_point_of_its_measurement(bucket):
             }
         ],
         "pipeline": [{"time": at(9), "group": "group-0003", "records": 5, "late": 1}],
+        "telemetry_window": [],
     }
+
+
+def windows(*rows):
+    """What analytics tells of records, one frame each; deliveries in order."""
+    state, told = AnalyticsState(), []
+    for vehicle_id, at, more in rows:
+        frame = frame_of([{"vehicle_id": vehicle_id, "time_s": T0 + at, **more}])
+        [part] = summarise(Windowing(), KeyGroups(1), frame)
+        state, found = advance(Windowing(), state, part)
+        told += found
+    return told + release(Windowing(), state)[1]
+
+
+def test_a_revised_window_writes_over_its_point(bucket):
+    told = windows(
+        ("a", 0, {"kind": "auv", "depth_m": 4.0, "sensors": {"salinity": 34.5}}),
+        ("a", 60, {"kind": "auv"}),
+        ("a", 50, {"kind": "glider", "depth_m": 6.0, "heading_deg": 90.0}),
+    )
+    assert [delivery.event.version for delivery in told] == [1, 2, 1]
+    tell(bucket.url, *told[:1])
+    # The telemetry of the same epoch says what the vehicle is; that must not make another point.
+    tell(bucket.url, records(("a", 50, {"kind": "glider", "depth_m": 6.0})), *told[1:])
+    tell(bucket.url, *told[1:])
+    first, second = bucket.points("telemetry_window")
+    assert first == {
+        "time": at(0),
+        "vehicle_id": "a",
+        "length_s": "60.0",
+        "kind": "glider",
+        "body": "earth",
+        "count": 2,
+        "too_late": 0,
+        "gaps": 1,
+        "longest_gap_s": 50,
+        "depth_m.count": 2,
+        "depth_m.min": 4,
+        "depth_m.mean": 5,
+        "depth_m.max": 6,
+        "depth_m.last": 6,
+        **{f"sensors.salinity.{name}": 34.5 for name in ("min", "mean", "max", "last")},
+        "sensors.salinity.count": 1,
+        "heading_deg.last": 90,
+        "event_id": told[0].event.event_id,
+        "version": 2,
+        "retracted": False,
+    }
+    assert (second["time"], second["count"]) == (at(60), 1)
+
+
+@pytest.mark.parametrize(
+    ("telemetry_option", "expected"), [("all", 400), ("none", 0), ("60s", 100)]
+)
+def test_the_analytics_flow_alone_writes_windows_and_as_much_telemetry_as_asked_for(
+    tmp_path, bucket, telemetry_option, expected
+):
+    lines = [
+        json.dumps({"vehicle_id": f"a{v}", "timestamp": T0 + t, "depth_m": float(t)})
+        for t in range(0, 1200, 15)
+        for v in range(5)
+    ]
+    write_inputs(tmp_path, lines)
+    url = f"{bucket.url}?telemetry={telemetry_option}"
+    env = environment(tmp_path, tmp_path, results=f"dir:{tmp_path}/topics {url}", frame_rows=64)
+    done = run([sys.executable, "-m", "bytewax.run", "flows.analytics:flow"], env)
+    assert done.returncode == 0, done.stderr
+    assert len(bucket.points("telemetry")) == expected
+    events = read_topics(tmp_path / "topics", ["analytics_data"]).values()
+    assert len(events) == 5 * 20
+    assert {f"{p['event_id']}.{p['version']}" for p in bucket.points("telemetry_window")} == {
+        event["id"] for event in events
+    }
+    for point in bucket.points("telemetry_window"):
+        first = (point["time"] - at(0)) / 1_000_000
+        assert point["count"] == point["depth_m.count"] == 4
+        assert point["depth_m.mean"] == first + 22.5
 
 
 def test_what_is_told_again_is_there_once(bucket):
@@ -111,7 +192,7 @@ def test_what_is_told_again_is_there_once(bucket):
     ]
     tell(bucket.url, *told)
     kept = bucket.everything()
-    assert [len(kept[name]) for name in MEASUREMENTS] == [2, 2, 0, 0]
+    assert [len(kept[name]) for name in MEASUREMENTS] == [2, 2, 0, 0, 0]
     tell(bucket.url, *told)
     assert bucket.everything() == kept
 

@@ -34,6 +34,7 @@ from schemas.event import ALARM_RAISED, TELEMETRY_REJECTED, ZONE_EXITED, Event
 from schemas.message import Reject
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
+    ANALYTICS_DATA,
     BETWEEN_TOPICS,
     COMPLIANCE_VIOLATIONS,
     CRITICAL_ALERTS,
@@ -181,10 +182,11 @@ def test_dead_letters_keep_their_bytes_and_the_order_they_came_in(database: str)
     assert (kept[1]["vehicle_id"], kept[1]["time"], kept[1]["field"]) == ("", None, "latitude")
 
 
-def test_a_topic_without_a_table_is_refused_and_frames_between_flows_are_not_kept(
+def test_a_topic_without_a_table_is_refused_and_windows_and_frames_between_flows_are_not_kept(
     database: str,
 ) -> None:
-    write(database, *(Delivery(topic, alarm(topic)) for topic in BETWEEN_TOPICS))
+    unkept = (ANALYTICS_DATA, *BETWEEN_TOPICS)
+    write(database, *(Delivery(topic, alarm(topic)) for topic in unkept))
     assert [ids(database, table) for table in EVENT_TABLES] == [[]] * len(EVENT_TABLES)
     with pytest.raises(RefusedError, match="no table for the topic `gossip`"):
         write(database, Delivery("gossip", alarm()))

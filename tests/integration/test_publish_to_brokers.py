@@ -1,9 +1,12 @@
 """`farwatch publish` to real brokers and `farwatch subscribe` from them."""
 
 import json
+import subprocess
+import sys
 from contextlib import closing
 from itertools import islice
 from threading import Thread
+from time import monotonic
 
 import pytest
 from typer.testing import CliRunner
@@ -68,6 +71,31 @@ def test_kafka_gets_each_record_once_in_the_order_of_its_vehicle(topic, kafka_ur
         of_vehicle = [m.value() for m in messages if m.key() == one.encode()]
         lines = [line for body in of_vehicle for line in body.splitlines()]
         assert lines == [line for line in LINES if vehicle(line) == one]
+
+
+@pytest.mark.parametrize("far_side", ["rabbitmq", "kafka"])
+def test_records_are_there_when_they_are_due(far_side, broker, topic, kafka_url, tmp_path):
+    path = tmp_path / "in.ndjson"
+    at_once, later = LINES[0], b'{"auv_id": "auv-0", "timestamp": 1767229200}'
+    path.write_bytes(b"\n".join([at_once] * 10 + [later]))
+    name = topic.rpartition("/")[2]
+    to = broker.source() if far_side == "rabbitmq" else f"{topic}?create=1"
+    command = [sys.executable, "-m", "scripts.cli", "publish", path, "--to", to, "--speed", "1"]
+
+    def there():
+        if far_side == "kafka":
+            return len(read(kafka_url, name))
+        return broker.count(f"{broker.exchange}.0")
+
+    open_publisher(to, ConnectorSettings()).close()
+    with subprocess.Popen(command) as publishing:
+        try:
+            deadline = monotonic() + 60
+            while there() < 10:
+                assert monotonic() < deadline
+            assert publishing.poll() is None
+        finally:
+            publishing.kill()
 
 
 def test_a_subscription_hears_what_is_published_from_then_on(broker, topic, kafka_url, tmp_path):

@@ -289,6 +289,24 @@ def test_a_queue_is_read_by_its_name(broker):
 # --- streams ---------------------------------------------------------------------------------
 
 
+def test_the_end_is_not_reached_while_another_connection_keeps_messages(broker):
+    open_source(broker.source(), SETTINGS).check()
+    broker.publish(RECORDS[:10])
+    with closing(broker.connect()) as dying:
+        channel = dying.channel()
+        kept: list[bytes] = []
+        channel.basic_consume(f"{broker.exchange}.0", lambda *came: kept.append(came[-1]))
+        while len(kept) < 10:
+            dying.process_data_events(1)
+        reading = Reading(broker.source(until="end"))
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            assert reading.part.next_batch() == []
+            dying.process_data_events(0)
+    assert reading.take_all() == RECORDS[:10]
+    reading.die()
+
+
 def test_a_stream_is_read_from_its_first_message_and_resumed_at_its_offset(broker):
     url = broker.source(type="stream", until="end")
     reading = Reading(url)
@@ -428,6 +446,14 @@ def test_an_event_is_a_persistent_message_with_its_identity(results):
     assert properties.delivery_mode == 2
     assert properties.content_type == "application/cloudevents+json"
     assert key == "critical_alerts.auv-1"
+
+
+def test_events_leave_at_once_and_not_only_when_the_epoch_ends(results):
+    part = part_of(results.url)
+    for number in range(3):
+        part.write_batch([delivery(number)])
+        eventually(lambda: told(results) != [])
+    part.close()
 
 
 def test_many_events_are_confirmed_by_the_end_of_the_epoch(results):

@@ -45,12 +45,12 @@ BOXES = {
     "hours": ((0, 6), (0, 4), (-INF, 200), (3, 6), (7, 8), (20, 5400)),
 }
 
-coordinate = st.sampled_from([-1.0, -0.3, 0.5, 1.2, 2.0, 3.5, 4.1, 5.0, 6.7])
+coordinate = st.sampled_from([-1.0, -0.3, 0.5, 1.0, 1.2, 2.0, 3.5, 4.0, 4.1, 5.0, 6.7])
 record = st.fixed_dictionaries(
     {"vehicle_id": st.sampled_from(["a", "b", "c"])},
     optional={
         "position": st.tuples(coordinate, coordinate),
-        "depth_m": st.sampled_from([0.0, 30.0, 150.0, 201.0, 333.0]),
+        "depth_m": st.sampled_from([0.0, 30.0, 150.0, 200.0, 201.0, 333.0]),
     },
 )
 streams = st.lists(record, min_size=1, max_size=40)
@@ -132,7 +132,11 @@ class Track:
             return
         for zone in BOXES:
             past = self.fix if self.fix and self.fix["time_s"] < r["time_s"] else None
-            for way in inside(zone, past, r) if past else []:
+            ways = inside(zone, past, r) if past else []
+            if past and not ways and says(zone, past) and self.known(zone, past, r):
+                # On the edge at the fix before, and not inside from there on.
+                self.change(zone, False, past["time_s"])
+            for way in ways:
                 span = r["time_s"] - self.fix["time_s"]
                 begin, end = (self.fix["time_s"] + share * span for share in way)
                 if way[0] > 0:
@@ -142,6 +146,9 @@ class Track:
             if (certain := says(zone, r)) is not None:
                 self.change(zone, certain, r["time_s"] if certain else self.over(zone, r))
         self.fix = r
+
+    def known(self, zone, *fixes):
+        return BOXES[zone][2] is None or all("depth_m" in fix for fix in fixes)
 
     def over(self, zone, r):
         """When the zone closed since the fix before (or the entry), at the latest now."""

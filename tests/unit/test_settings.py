@@ -42,6 +42,13 @@ def test_the_variable_farwatch_config_names_the_file(monkeypatch, tmp_path):
         ("frame_rows = 0", "setting `frame_rows` 0: "),
         ("key_groups = 'many'", "setting `key_groups` 'many': "),
         ("key_groups =", "not TOML"),
+        ("window_s = 0", "setting `window_s` 0: input should be greater than or equal to 0.001"),
+        ("window_gap_s = inf", "setting `window_gap_s` inf: "),
+        ("lateness_s = inf", "setting `lateness_s` inf: "),
+        (
+            "analytics = 'maybe'",
+            "setting `analytics` 'maybe': input should be 'auto', 'on' or 'off'",
+        ),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(tmp_path, text, says):
