@@ -47,7 +47,7 @@ from schemas.live import VEHICLE_STATES, VehicleState
 
 APPLICATION_ID: Final = 0x46574348
 """Marks a SQLite file as ours (``FWCH``), in its header."""
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Kept as ``user_version``; raised whenever a table changes."""
 
 _TYPES: Final = {

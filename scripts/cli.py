@@ -84,7 +84,7 @@ def run(
     flow: Annotated[
         str,
         typer.Argument(
-            help="watch, telemetry, geofencing, proximity, compliance or alerting.",
+            help="watch, telemetry, geofencing, proximity, compliance, analytics or alerting.",
         ),
     ],
     *,

@@ -9,6 +9,7 @@ from bytewax.dataflow import Dataflow
 
 from connectors.contract import SettingsError
 from flows.alerting import alerting
+from flows.analytics import analytics
 from flows.compliance import compliance
 from flows.geofencing import geofencing
 from flows.launch import launch, open_recovery
@@ -35,6 +36,7 @@ FLOWS: Final[Mapping[str, Service]] = MappingProxyType(
         "geofencing": Service(geofencing, zones=True, rules=False),
         "proximity": Service(proximity, zones=False, rules=False),
         "compliance": Service(compliance, zones=True, rules=True),
+        "analytics": Service(analytics, zones=False, rules=False),
         "alerting": Service(alerting, zones=False, rules=False),
     }
 )

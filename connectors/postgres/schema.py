@@ -8,7 +8,7 @@ from connectors.postgres.server import Connection, Server
 from connectors.statements import create, extend
 from connectors.tables import RULES, TABLES, ZONES
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Kept in ``farwatch_schema``; raised whenever a table changes."""
 CHANNEL: Final = "farwatch_registry"
 """NOTIFY channel of new versions of zones and rules; the payload is ``KIND:ID:VERSION``."""
