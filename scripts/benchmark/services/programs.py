@@ -1,7 +1,6 @@
 """Processes that a measurement starts: this package's programs and the watch."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -84,7 +83,7 @@ def check_alive(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def watching(room: Room, charts: Charts, key_groups: int = 16) -> Iterator[subprocess.Popen[bytes]]:
-    """The watch running in a process of its own, with a recovery store; interrupted afterwards."""
+    """The watch running in a process of its own, with a recovery store; ended afterwards."""
     with TemporaryDirectory() as folder:
         settings = charts.settings(room.results, Path(folder, "recovery"))
         settings["FARWATCH_EPOCH_S"] = str(EPOCH_S)
@@ -94,7 +93,8 @@ def watching(room: Room, charts: Charts, key_groups: int = 16) -> Iterator[subpr
         try:
             yield process
             check_alive(process)
-            process.send_signal(signal.SIGINT)
+            # Not an interrupt: a shell that runs us in the background has those ignored.
+            process.terminate()
             process.wait(_END_S)
         finally:
             process.kill()
