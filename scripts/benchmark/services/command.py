@@ -95,7 +95,7 @@ def run(
                 outcome.speeds.append((row, Measured.of(readings, row.records)))
             else:
                 with room_of(row.broker) as room:
-                    heard = hear(room, charts, row.rate, row.records, seconds)
+                    heard = hear(room, charts, row, seconds)
                 outcome.latencies.append((row, heard))
         except RunFailedError as error:
             outcome.failed[row.name] = str(error)

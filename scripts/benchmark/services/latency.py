@@ -18,12 +18,12 @@ from schemas.timestamps import time_us
 from schemas.topics import CRITICAL_ALERTS
 from scripts.benchmark.measure import RunFailedError
 from scripts.benchmark.services.feed import Fed, Pace
+from scripts.benchmark.services.matrix import Latency
 from scripts.benchmark.services.programs import Charts, check_alive, said_by, start, watching
 from scripts.benchmark.services.read import cpu_s, peak_mb
 from scripts.benchmark.services.rooms import Room
 from scripts.benchmark.services.telemetry import ALARM_RULE
 
-EPOCH_S: Final = 0.5
 WARM_S: Final = 5.0
 ALARMS_A_SECOND: Final = 50
 READY_S: Final = 60.0
@@ -56,17 +56,17 @@ def alarm_every(rate: float) -> int:
     return max(2, round(rate / ALARMS_A_SECOND))
 
 
-def hear(room: Room, charts: Charts, rate: float, records: int, seconds: float) -> Heard:
-    """Feed the watch at ``rate`` records a second, ``records`` a message, and hear its alerts.
+def hear(room: Room, charts: Charts, row: Latency, seconds: float) -> Heard:
+    """Feed the watch as the row says and hear its alerts.
 
     Raises:
         RunFailedError: the watch or the publisher ended, or no alert came.
     """
     # The publisher makes what the watch reads.
     open_publisher(room.publish, ConnectorSettings()).close()
-    pace = Pace(rate, records, seconds + WARM_S, alarm_every(rate))
+    pace = Pace(row.rate, row.records, seconds + WARM_S, alarm_every(row.rate))
     with (
-        watching(room.telemetry, room.results, charts, EPOCH_S) as watch,
+        watching(room, charts, row.key_groups) as watch,
         listening(room, watch) as alerts,
     ):
         cpu_before_s = cpu_s(watch.pid)

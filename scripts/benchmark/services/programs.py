@@ -1,7 +1,6 @@
 """Processes that a measurement starts: this package's programs and the watch."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,12 +14,14 @@ import msgspec
 
 from scripts.benchmark.generate import Inputs, Size, make_inputs
 from scripts.benchmark.measure import RunFailedError
+from scripts.benchmark.services.rooms import Room
 from scripts.benchmark.services.telemetry import RULE, RULES, SEED, VEHICLES, ZONES
 
 Said = TypeVar("Said")
 
 _ROOT: Final = Path(__file__).resolve().parents[3]
 _END_S: Final = 30.0
+EPOCH_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +82,19 @@ def check_alive(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def watching(
-    telemetry: str, results: str, charts: Charts, epoch_s: float
-) -> Iterator[subprocess.Popen[bytes]]:
-    """The watch running in a process of its own, with a recovery store; interrupted afterwards."""
+def watching(room: Room, charts: Charts, key_groups: int = 16) -> Iterator[subprocess.Popen[bytes]]:
+    """The watch running in a process of its own, with a recovery store; ended afterwards."""
     with TemporaryDirectory() as folder:
-        settings = charts.settings(results, Path(folder, "recovery"))
-        settings["FARWATCH_EPOCH_S"] = str(epoch_s)
-        words = ("watch", "--telemetry", telemetry, "--quiet")
+        settings = charts.settings(room.results, Path(folder, "recovery"))
+        settings["FARWATCH_EPOCH_S"] = str(EPOCH_S)
+        settings["FARWATCH_KEY_GROUPS"] = str(key_groups)
+        words = ("watch", "--telemetry", room.telemetry, "--quiet")
         process = start("scripts.cli", *words, settings=settings)
         try:
             yield process
             check_alive(process)
-            process.send_signal(signal.SIGINT)
+            # Not an interrupt: a shell that runs us in the background has those ignored.
+            process.terminate()
             process.wait(_END_S)
         finally:
             process.kill()

@@ -10,12 +10,14 @@ import numpy as np
 from connectors.contract import ConnectorSettings
 from connectors.registry import open_publisher
 from scripts.benchmark.services.feed import Fed, Pace
-from scripts.benchmark.services.latency import EPOCH_S, PATIENCE_S, alarm_every, listening
+from scripts.benchmark.services.latency import PATIENCE_S, alarm_every, listening
 from scripts.benchmark.services.programs import Charts, check_alive, said_by, start, watching
 from scripts.benchmark.services.read import cpu_s, memory_mb, peak_mb
 from scripts.benchmark.services.rooms import Room
 
 SAMPLE_S: Final = 10.0
+RECORDS: Final = 10
+"""A message: what is soaked is the watch, not the publisher."""
 
 
 class Soaked(msgspec.Struct, frozen=True):
@@ -55,15 +57,15 @@ class Memory:
 def soak(
     room: Room, charts: Charts, rate: float, minutes: float, show: Callable[[float, float], None]
 ) -> Soaked:
-    """Feed the watch single records for so long; ``show`` is told minutes and memory now and then.
+    """Feed the watch for so long; ``show`` is told minutes and memory now and then.
 
     Raises:
         RunFailedError: the watch or the publisher ended.
     """
     open_publisher(room.publish, ConnectorSettings()).close()
-    pace = Pace(rate, 1, minutes * 60, alarm_every(rate))
+    pace = Pace(rate, RECORDS, minutes * 60, alarm_every(rate))
     with (
-        watching(room.telemetry, room.results, charts, EPOCH_S) as watch,
+        watching(room, charts) as watch,
         listening(room, watch) as alerts,
     ):
         cpu_before_s = cpu_s(watch.pid)
