@@ -1,7 +1,8 @@
 """Fixtures that every test may use."""
 
+import fcntl
 import socket
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
     if config.getoption("--slow"):
         return
     skip = pytest.mark.skip(reason="takes minutes: run with --slow")
@@ -40,12 +39,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
-@cache
-def _group(path: Path) -> str:
-    """What one process runs: a file, or all files that need servers, which some of them stop."""
-    text = path.read_text()
-    needs = any(f"{name}_url" in text for name in SERVERS) or "service_control" in text
-    return "servers" if needs else str(path)
+@pytest.fixture(scope="module", autouse=True)
+def _alone_with_the_servers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Files that need servers run one after the other: some of them take servers away."""
+    text = request.path.read_text()
+    if "service_control" not in text and not any(f"{name}_url" in text for name in SERVERS):
+        yield
+        return
+    lock_file = request.config.rootpath / ".services" / "tests.lock"
+    lock_file.parent.mkdir(exist_ok=True)
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

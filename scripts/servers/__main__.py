@@ -15,9 +15,10 @@ from scripts.servers.packages import can_install, install
 app = typer.Typer(
     name="scripts/services",
     help=(
-        "Servers for development and tests, from this machine's packages (Debian's, and Kafka from "
-        "Maven Central), without containers.\n\nThey listen on the loopback address only; data "
-        "and logs lie in .services/. FARWATCH_TEST_<NAME>=URL makes tests use a server of your own."
+        "Servers for development and tests: by Docker Compose where an engine runs, else from this "
+        "machine's packages (Debian's, and Kafka from Maven Central).\n\nThey listen on the "
+        "loopback address only; data and logs lie in .services/. FARWATCH_TEST_<NAME>=URL makes "
+        "tests use a server of your own."
     ),
     no_args_is_help=True,
     add_completion=False,
