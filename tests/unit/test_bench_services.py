@@ -5,13 +5,14 @@ import os
 from io import StringIO
 from itertools import pairwise
 
+import msgspec
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from schemas.event import ALARM_RAISED
 from scripts.benchmark.services.feed import AT_ONCE, Fed, Pace, feed
-from scripts.benchmark.services.latency import Heard, alarm_every
+from scripts.benchmark.services.latency import Alerts, Heard, alarm_every
 from scripts.benchmark.services.matrix import ALL, Latency, rows_named
 from scripts.benchmark.services.programs import Charts
 from scripts.benchmark.services.read import Reading, cpu_s, memory_mb, peak_mb
@@ -92,6 +93,32 @@ def test_about_fifty_alarms_a_second_at_any_rate_that_allows_it():
     for rate in (1_000, 10_000, 50_000):
         assert rate / alarm_every(rate) == pytest.approx(50)
     assert alarm_every(10) == 2
+
+
+class Subscription:
+    """Says these bodies, then nothing."""
+
+    def __init__(self, said: list[bytes | None]) -> None:
+        self._said = said
+
+    def bodies(self):
+        yield from self._said
+        while True:
+            yield None
+
+    def close(self) -> None: ...
+
+
+def test_alerts_are_heard_until_no_more_come():
+    time = "2026-01-01T00:00:00Z"
+    alert = {"type": ALARM_RAISED, "time": time, "data": {"rule_id": ALARM_RULE}}
+    other = {"type": ALARM_RAISED, "time": time, "data": {"rule_id": "another"}}
+    said = [*map(msgspec.json.encode, (alert, other, alert)), None, msgspec.json.encode(alert)]
+    alerts = Alerts(Subscription(said))
+    alerts.hear_rest(2, 60)
+    assert alerts.times_s == [1_767_225_600] * 2
+    alerts.hear_rest(4, 0.05)
+    assert len(alerts.times_s) == len(alerts.latencies_s) == 3
 
 
 def test_medians_of_runs_by_record():
