@@ -56,14 +56,16 @@ class Publisher:
         self.unconfirmed_bytes = 0
         self._returned: str | None = None
 
-    def connect(self, patience_s: float) -> None:
+    def connect(self, patience_s: float | None = None) -> None:
         """Open the connection ahead of the first flush: what is published then leaves at once.
 
         Raises:
-            UnavailableError: the broker was away for all of ``patience_s``.
+            UnavailableError: the broker was away for all of ``patience_s``, None = at one try.
             RefusedError: it says no.
         """
-        if self._link is None:
+        if patience_s is None:
+            self._open()
+        else:
             until_available(self._address.name, self._open, patience_s)
 
     def publish(self, messages: list[Outgoing], patience_s: float) -> None:

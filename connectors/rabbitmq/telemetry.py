@@ -51,13 +51,10 @@ class TelemetryPublisher:
             declare_telemetry(link, self._exchange, options.queues, max_age)
 
         self._publisher = Publisher(address, settings.timeout_s, declare, mandatory=True)
-        link = Link(address, settings.timeout_s)
         try:
-            declare(link.open())
+            self._publisher.connect()
         except RefusedError as exc:
             raise SettingsError(str(exc)) from exc
-        finally:
-            link.close()
 
     def publish(self, body: bytes, key: str) -> None:
         """Hand over one message; waits while too many are not confirmed."""

@@ -5,13 +5,16 @@ import os
 from io import StringIO
 from itertools import pairwise
 
+import msgspec
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from schemas.event import ALARM_RAISED
+from scripts.benchmark.fleet import DEG_PER_M
 from scripts.benchmark.services.feed import AT_ONCE, Fed, Pace, feed
-from scripts.benchmark.services.latency import Heard, alarm_every
+from scripts.benchmark.services.latency import Alerts, Heard, alarm_every
 from scripts.benchmark.services.matrix import ALL, Latency, rows_named
 from scripts.benchmark.services.programs import Charts
 from scripts.benchmark.services.read import Reading, cpu_s, memory_mb, peak_mb
@@ -57,15 +60,21 @@ def test_each_alarm_that_was_announced_is_told_by_the_watch(tmp_path):
 
 def test_vehicles_take_turns_and_never_leap():
     messages = Messages(2, 10)
-    rows = [messages.make(1000.0 + turn) for turn in range(3 * VEHICLES)]
-    assert [row.vehicle_id for row in rows[:2]] == ["auv-000000", "auv-000001"]
-    of_first = [
-        json.loads(line) for message in rows[::VEHICLES] for line in message.body.splitlines()
-    ]
-    assert len(of_first) == 6
-    assert len({record["timestamp"] for record in of_first}) == 6
-    for one, other in pairwise(of_first):
-        assert abs(one["latitude"] - other["latitude"]) < 0.1
+    made = [messages.make(1000 + number / 50, 0.01) for number in range(40 * VEHICLES)]
+    assert [message.vehicle_id for message in made[:2]] == ["auv-000000", "auv-000001"]
+    for first in (0, 7):
+        lines = [line for one in made[first::VEHICLES] for line in one.body.splitlines()]
+        records = [json.loads(line) for line in lines]
+        assert len(records) == 80
+        times = [record["timestamp"] for record in records]
+        assert times[:3] == pytest.approx([1000 + first / 50 + add for add in (0, 0.01, 20)])
+        for one, other in pairwise(records):
+            north, east = (other[name] - one[name] for name in ("latitude", "longitude"))
+            # A record holds 7 decimal places: 0.02 m.
+            gone_m = np.hypot(north, east) / DEG_PER_M
+            assert gone_m <= 6 * (other["timestamp"] - one["timestamp"]) + 0.03
+        places = {(record["latitude"], record["longitude"]) for record in records}
+        assert len(places) > 40
 
 
 def test_a_feed_keeps_count_and_pace():
@@ -92,6 +101,32 @@ def test_about_fifty_alarms_a_second_at_any_rate_that_allows_it():
     for rate in (1_000, 10_000, 50_000):
         assert rate / alarm_every(rate) == pytest.approx(50)
     assert alarm_every(10) == 2
+
+
+class Subscription:
+    """Says these bodies, then nothing."""
+
+    def __init__(self, said: list[bytes | None]) -> None:
+        self._said = said
+
+    def bodies(self):
+        yield from self._said
+        while True:
+            yield None
+
+    def close(self) -> None: ...
+
+
+def test_alerts_are_heard_until_no_more_come():
+    time = "2026-01-01T00:00:00Z"
+    alert = {"type": ALARM_RAISED, "time": time, "data": {"rule_id": ALARM_RULE}}
+    other = {"type": ALARM_RAISED, "time": time, "data": {"rule_id": "another"}}
+    said = [*map(msgspec.json.encode, (alert, other, alert)), None, msgspec.json.encode(alert)]
+    alerts = Alerts(Subscription(said))
+    alerts.hear_rest(2, 60)
+    assert alerts.times_s == [1_767_225_600] * 2
+    alerts.hear_rest(4, 0.05)
+    assert len(alerts.times_s) == len(alerts.latencies_s) == 3
 
 
 def test_medians_of_runs_by_record():

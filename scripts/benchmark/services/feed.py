@@ -2,7 +2,7 @@
 
 ``RATE`` records a second for ``S`` seconds, ``RECORDS`` a message, each of which carries the time
 at which it was handed to the publisher; of each vehicle's records one in ``EVERY`` raises an alarm.
-With ``STEP`` behind that, a vehicle's messages are ``STEP`` seconds of event time apart.
+With ``STEP`` behind that, a vehicle's messages hold ``STEP`` seconds of event time each.
 Writes what it did to standard output once everything is confirmed.
 """
 
@@ -41,7 +41,8 @@ class Fed(msgspec.Struct, frozen=True):
 class Pace:
     """``rate`` records a second for ``seconds``, ``records`` a message, one in ``every`` an alarm.
 
-    ``step_s``: event time between a vehicle's messages; 0: each message is of the time it leaves.
+    ``step_s``: event time between a vehicle's messages, over which its records are spread; 0: all
+    of them are of the time the message leaves, a microsecond apart.
     """
 
     rate: float
@@ -54,6 +55,11 @@ class Pace:
     def messages(self) -> int:
         """How many messages there are."""
         return round(self.rate * self.seconds / self.records)
+
+    @property
+    def apart_s(self) -> float:
+        """Event time between two records of a message."""
+        return self.step_s / self.records or 1e-6
 
     def words(self) -> tuple[float, ...]:
         """As this program is told it."""
@@ -77,7 +83,7 @@ def feed(publisher: Publisher, pace: Pace) -> Fed:
         if sent < due:
             late_s = max(late_s, now_s - sent * records / rate)
         while sent < due:
-            message = messages.make(pace.time_s(sent, began_s))
+            message = messages.make(pace.time_s(sent, began_s), pace.apart_s)
             publisher.publish(message.body, message.vehicle_id)
             alarms += message.alarms
             sent += 1

@@ -47,7 +47,7 @@ class Heard(msgspec.Struct, frozen=True):
 
     @property
     def lost(self) -> int:
-        """Alarms that were caused and never heard of."""
+        """Alarms that were caused and not heard of until none came for ``PATIENCE_S``."""
         return self.fed.alarms - self.alarms
 
 
@@ -78,7 +78,7 @@ def hear(room: Room, charts: Charts, row: Latency, seconds: float) -> Heard:
                 check_alive(watch)
             fed = said_by(feed, Fed)
             echo_ms = said_by(echo, list[float])
-            alerts.hear_until(lambda: len(alerts.times_s) >= fed.alarms, PATIENCE_S)
+            alerts.hear_rest(fed.alarms, PATIENCE_S)
         finally:
             for process in (feed, echo):
                 process.kill()
@@ -132,6 +132,12 @@ class Alerts:
         while not done() and monotonic() < until:
             self.hear()
         return done()
+
+    def hear_rest(self, count: int, patience_s: float) -> None:
+        """Take in what comes until there are ``count`` alerts, or none for so long."""
+        while (have := len(self.times_s)) < count:
+            if not self.hear_until(lambda: len(self.times_s) > have, patience_s):
+                return
 
     def forget(self) -> None:
         """Forget what came so far."""

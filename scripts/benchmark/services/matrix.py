@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scripts.benchmark.services.speed import Speed
+from scripts.benchmark.services.telemetry import STEP_S
 
 SINGLE: Final = 200_000
 BATCHED: Final = 2_000
@@ -36,10 +37,10 @@ MATRIX: Final[tuple[Row, ...]] = (
     Speed("bytewax-kafka-1", "kafka", "bytewax", 1, 5 * SINGLE),
     Speed("read-kafka-500", "kafka", "farwatch", BATCH, BATCHED),
     Speed("bytewax-kafka-500", "kafka", "bytewax", BATCH, BATCHED),
-    Speed("watch-rabbitmq-1", "rabbitmq", "watch", 1, SINGLE),
-    Speed("watch-rabbitmq-500", "rabbitmq", "watch", BATCH, BATCHED),
-    Speed("watch-kafka-1", "kafka", "watch", 1, SINGLE),
-    Speed("watch-kafka-500", "kafka", "watch", BATCH, BATCHED),
+    Speed("watch-rabbitmq-1", "rabbitmq", "watch", 1, SINGLE, step_s=STEP_S),
+    Speed("watch-rabbitmq-500", "rabbitmq", "watch", BATCH, BATCHED, step_s=BATCH * STEP_S),
+    Speed("watch-kafka-1", "kafka", "watch", 1, SINGLE, step_s=STEP_S),
+    Speed("watch-kafka-500", "kafka", "watch", BATCH, BATCHED, step_s=BATCH * STEP_S),
     Speed("hour-rabbitmq", "rabbitmq", "watch", 1, 120_000, step_s=30),
     Latency("alerts-rabbitmq-1k", "rabbitmq", 1_000, 1),
     Latency("alerts-rabbitmq-10k", "rabbitmq", 10_000, 10),

@@ -77,7 +77,7 @@ def soak(
                 check_alive(watch)
                 memory.look()
             fed = said_by(feed, Fed)
-            alerts.hear_until(lambda: len(alerts.times_s) >= fed.alarms, PATIENCE_S)
+            alerts.hear_rest(fed.alarms, PATIENCE_S)
         finally:
             feed.kill()
             feed.communicate()

@@ -25,6 +25,8 @@ RULE: Final = f"""\
 
 _DEEP_M: Final = b"6000"
 _CYCLES: Final = 200
+STEP_S: Final = 5.5
+"""Mean time between two rows of a simulated vehicle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class Messages:
     """Messages of ``records`` records each, the vehicles taking turns, without end.
 
     Of each vehicle's records the first of every ``alarm_every`` is deep, which raises the alarm
-    of ``ALARM_RULE``; the next one clears it. A vehicle goes its way to and fro, so that no
-    message is a leap.
+    of ``ALARM_RULE``; the next one clears it. A vehicle goes its way to and fro in event time, at
+    a few metres a second whatever the rate of its records is.
     """
 
     def __init__(self, records: int, alarm_every: int) -> None:
@@ -49,37 +51,47 @@ class Messages:
         self._alarm_every = alarm_every
         fleet = simulate(VEHICLES, VEHICLES * _CYCLES, region_side_m(ZONES), SEED)
         columns = (
-            fleet.vehicle.tolist(),
-            fleet.latitude.tolist(),
-            fleet.longitude.tolist(),
             fleet.speed_mps.tolist(),
             fleet.heading_deg.tolist(),
             fleet.battery_pct.tolist(),
         )
-        head = (
-            b'{"vehicle_id":"auv-%06d","latitude":%.6f,"longitude":%.6f,'
-            b'"speed_mps":%.3f,"heading_deg":%.1f,"battery_pct":%.2f,"depth_m":'
-        )
-        # Row r of vehicle v is at r * VEHICLES + v: all but depth and time, which come last.
-        self._heads = list(map(head.__mod__, zip(*columns, strict=True)))
+        tail = b'"speed_mps":%.3f,"heading_deg":%.1f,"battery_pct":%.2f,"depth_m":'
+        # Row r of vehicle v is at r * VEHICLES + v.
+        self._tails = list(map(tail.__mod__, zip(*columns, strict=True)))
         self._depths = [b"%.1f" % depth_m for depth_m in fleet.depth_m.tolist()]
+        self._latitude, self._longitude = fleet.latitude.tolist(), fleet.longitude.tolist()
         there_and_back = [*range(_CYCLES), *range(_CYCLES - 2, 0, -1)]
         self._row_of = (np.array(there_and_back) * VEHICLES).tolist()
         self._number = 0
+        self._began_s: float | None = None
 
-    def make(self, time_s: float) -> Message:
-        """The next message; its records are of ``time_s`` and the microseconds after it."""
+    def make(self, time_s: float, apart_s: float = 1e-6) -> Message:
+        """The next message; its records are of ``time_s`` and ``apart_s`` seconds apart."""
+        if self._began_s is None:
+            self._began_s = time_s
         turn, vehicle = divmod(self._number, VEHICLES)
         self._number += 1
         first = turn * self._records
         lines, alarms = [], 0
         for number in range(first, first + self._records):
-            row = self._row_of[number % len(self._row_of)] + vehicle
             deep = (number + vehicle) % self._alarm_every == 0
             alarms += deep
-            lines.append(
-                b'%s%s,"timestamp":%.6f}'
-                % (self._heads[row], _DEEP_M if deep else self._depths[row], time_s)
-            )
-            time_s += 1e-6
+            lines.append(self._line(vehicle, time_s, deep=deep))
+            time_s += apart_s
         return Message(f"auv-{vehicle:06d}", b"\n".join(lines), alarms)
+
+    def _line(self, vehicle: int, time_s: float, *, deep: bool) -> bytes:
+        step, share = divmod((time_s - (self._began_s or 0)) / STEP_S, 1)
+        rows, place = self._row_of, int(step)
+        row, next_row = (rows[(place + i) % len(rows)] + vehicle for i in (0, 1))
+        latitude, longitude = self._latitude, self._longitude
+        return (
+            b'{"vehicle_id":"auv-%06d","latitude":%.7f,"longitude":%.7f,%s%s,"timestamp":%.6f}'
+        ) % (
+            vehicle,
+            latitude[row] + (latitude[next_row] - latitude[row]) * share,
+            longitude[row] + (longitude[next_row] - longitude[row]) * share,
+            self._tails[row],
+            _DEEP_M if deep else self._depths[row],
+            time_s,
+        )
