@@ -94,7 +94,9 @@ class TopicSubscription:
         """Each message's body, in the order of its partition, for ever."""
         while True:
             with translating(self._where):
-                messages = self._consumer.consume(AT_ONCE, WAIT_S)
+                # Waits until it has as many as asked for: for the first one only.
+                messages = self._consumer.consume(1, WAIT_S)
+                messages += self._consumer.consume(AT_ONCE, 0) if messages else []
             self._trouble.raise_refused()
             for message in messages:
                 if (error := message.error()) is not None:

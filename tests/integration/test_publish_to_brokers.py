@@ -90,7 +90,7 @@ def test_records_are_there_when_they_are_due(far_side, broker, topic, kafka_url,
     open_publisher(to, ConnectorSettings()).close()
     with subprocess.Popen(command) as publishing:
         try:
-            deadline = monotonic() + 60
+            deadline = monotonic() + 240
             while there() < 10:
                 assert monotonic() < deadline
             assert publishing.poll() is None
