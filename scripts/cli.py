@@ -194,6 +194,7 @@ def status(
 def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Measure the watch against the per-message way; `farwatch bench --help` tells more."""
     from scripts.benchmark import main as measure  # noqa: PLC0415
+    from scripts.benchmark.peers.command import main as measure_peers  # noqa: PLC0415
     from scripts.benchmark.services.command import main as measure_services  # noqa: PLC0415
 
     words, name = words or [], "farwatch bench"
@@ -201,6 +202,9 @@ def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     if "--services" in words:
         words, name = [word for word in words if word != "--services"], f"{name} --services"
         command.command()(measure_services)
+    elif "--peers" in words:
+        words, name = [word for word in words if word != "--peers"], f"{name} --peers"
+        command.command()(measure_peers)
     else:
         command.command()(measure)
     command(words, prog_name=name)

@@ -58,7 +58,8 @@ def main(
     """Measure the watch against the per-message way, and by vehicles, zones, rules and frames.
 
     Each program runs as a process of its own on the same generated input. With `--services` it
-    measures through real brokers instead: `bench --services --help`.
+    measures through real brokers instead: `bench --services --help`; with `--peers` other
+    geofences beside it: `bench --peers --help`.
 
     Exit status: 0 done, 1 failed or different answers, 2 wrong input.
     """

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -120,7 +120,6 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
         RunFailedError: when the program does not end with status 0.
     """
     shutil.rmtree(results, ignore_errors=True)
-    usage, output = (results.with_name(f"results-{name}") for name in ("usage", "output"))
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("FARWATCH", "BYTEWAX"))}
     environment |= {
         "PYTHONPATH": str(_ROOT),
@@ -133,6 +132,18 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
             "FARWATCH_RESULTS": f"dir:{results}",
         }
     command = _command(row, inputs, telemetry, results)
+    return run_command(row.program, command, environment, results)
+
+
+def run_command(
+    name: str, command: list[str], environment: Mapping[str, str], results: Path
+) -> Usage:
+    """Runs a command once and says what it took; files of its own lie beside ``results``.
+
+    Raises:
+        RunFailedError: when the command does not end with status 0.
+    """
+    usage, output = (results.with_name(f"results-{file}") for file in ("usage", "output"))
     launcher = [sys.executable, "-I", "-S", str(_HERE / "launcher.py"), str(usage)]
     try:
         with output.open("wb") as said:
@@ -141,7 +152,7 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
             )
         if ended.returncode != 0:
             lines = output.read_text(errors="replace").strip().splitlines() or ["no output"]
-            raise RunFailedError(f"{row.program} ended with {ended.returncode}: {lines[-1]}")
+            raise RunFailedError(f"{name} ended with {ended.returncode}: {lines[-1]}")
         return msgspec.json.decode(usage.read_bytes(), type=Usage)
     finally:
         usage.unlink(missing_ok=True)
