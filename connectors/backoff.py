@@ -3,31 +3,31 @@
 import logging
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from threading import Event
 from time import monotonic
 from typing import Final, TypeVar
 
-from prometheus_client import Gauge
-
 from connectors.contract import FullError, RefusedError, UnavailableError
+from connectors.metrics import FAR_SIDE, FAR_SIDE_WAITING_S, RETRIES
 
 Result = TypeVar("Result")
 
 FIRST_S: Final = 0.1
 MOST_S: Final = 10.0
 
-WAITED_S: Final = Gauge(
-    "farwatch_connector_waiting_seconds",
-    "How long a connector has been waiting for its far side; 0 = it answers.",
-    ["target"],
-)
-
 STATES: Final = ("up", "away", "full", "refusing")
-STATE: Final = Gauge(
-    "farwatch_far_side_state",
-    "1 for what the far side of a connector is, 0 for what it is not.",
-    ["target", "state"],
-)
+
+
+@dataclass(frozen=True, slots=True)
+class FarSide:
+    """What a far side is: one of ``STATES``, since ``since_s`` of the monotonic clock."""
+
+    state: str
+    since_s: float
+
+
+_far_sides: dict[str, FarSide] = {}
 
 _log: Final = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def note_answer(target: str) -> None:
 
 def note_waiting(target: str, why: UnavailableError, waited_s: float) -> None:
     """Show in the metrics that a connector has been waiting for ``target``, and why."""
+    RETRIES.labels(target).inc()
     _show(target, "full" if isinstance(why, FullError) else "away", waited_s)
 
 
@@ -58,10 +59,18 @@ def note_refusal(target: str) -> None:
     _show(target, "refusing", 0)
 
 
+def far_sides() -> dict[str, FarSide]:
+    """Every far side that this process has heard of or waited for, by its name."""
+    return dict(_far_sides)
+
+
 def _show(target: str, state: str, waited_s: float) -> None:
-    WAITED_S.labels(target).set(waited_s)
-    for each in STATES:
-        STATE.labels(target, each).set(each == state)
+    FAR_SIDE_WAITING_S.labels(target).set(waited_s)
+    known = _far_sides.get(target)
+    if known is None or known.state != state:
+        _far_sides[target] = FarSide(state, monotonic() - waited_s)
+        for each in STATES:
+            FAR_SIDE.labels(target, each).set(each == state)
 
 
 def until_available(target: str, attempt: Callable[[], Result], patience_s: float) -> Result:

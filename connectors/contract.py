@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
+from connectors.epoch import Intake
 from connectors.refused import RefusedItems
 from schemas.delivery import Delivery
 from schemas.message import Message, Reject
@@ -50,7 +51,7 @@ class ConnectorSettings:
     out at once, ``epoch_rows`` how many within one epoch: Bytewax queues without bound between
     epoch ends, so this bounds memory. ``timeout_s`` is how long a far side may keep us waiting,
     ``patience_s`` how long a sink waits for one that is away. ``refused`` takes what a far side
-    refuses item by item.
+    refuses item by item; once ``intake`` is closed, sources hand out nothing more.
     """
 
     format: str = "ndjson"
@@ -59,6 +60,7 @@ class ConnectorSettings:
     timeout_s: float = 5.0
     patience_s: float = 900.0
     refused: RefusedItems = field(default_factory=RefusedItems, compare=False, repr=False)
+    intake: Intake = field(default_factory=Intake, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("batch_rows", "epoch_rows", "timeout_s", "patience_s"):
@@ -82,6 +84,15 @@ class Source(Protocol):
     @property
     def total_bytes(self) -> int | None:
         """How much there is to read, or None where nobody can know."""
+        ...
+
+
+@runtime_checkable
+class Rationed(Protocol):
+    """A part of a source that can be told how much to hand out."""
+
+    def ration(self, records: int | None) -> None:
+        """At most so many records at once, or one message of more; 0 = none, None = as ever."""
         ...
 
 
@@ -146,8 +157,11 @@ class RegistryStore(Protocol):
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions; those already kept are left alone.
 
+        Waits for a far side that is away, as the sink does at the end of an epoch.
+
         Raises:
             SettingsError: an (id, version) is already kept with another body.
+            ConnectorError: the far side refuses, or stays away.
         """
         ...
 

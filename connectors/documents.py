@@ -1,10 +1,13 @@
 """Documents named by a URL: zones, rules and other files read whole at start."""
 
 import json
+from collections.abc import Iterable
+from threading import Event
 from typing import Any, Final
 
 from connectors.contract import ConnectorSettings, SettingsError
-from connectors.definitions import DefinitionStore, Kind
+from connectors.definitions import ChangeFeed, DefinitionStore, Kind
+from connectors.listener import Listener
 from connectors.paths import url_path
 from connectors.registry import masked, open_sink
 from schemas.rule import Rule
@@ -24,13 +27,24 @@ def read_document(url: str, holds: Kind) -> tuple[bytes, str]:
         ConnectorError: the store does not answer.
     """
     if _scheme(url) in STORES:
-        return _written(open_definitions(url).versions(holds), holds), masked(url)
+        return written(open_definitions(url).versions(holds), holds), masked(url)
     if not url.startswith("file:"):
         stores = ", ".join(f"`{scheme}:`" for scheme in STORES)
         raise SettingsError(
             f"`{masked(url)}`: {holds} are read from a file or a store; write `file:PATH`"
             f" or use one of {stores}"
         )
+    return read_file(url, holds)
+
+
+def read_file(url: str, holds: str) -> tuple[bytes, str]:
+    """The bytes of the file that ``file:PATH`` names, and its name in messages about it.
+
+    Raises:
+        SettingsError: it is no such URL, or cannot be read.
+    """
+    if not url.startswith("file:"):
+        raise SettingsError(f"`{masked(url)}`: {holds} are read from a file; write `file:PATH`")
     path = url_path(url)
     try:
         return path.read_bytes(), str(path)
@@ -38,6 +52,15 @@ def read_document(url: str, holds: Kind) -> tuple[bytes, str]:
         raise SettingsError(
             f"`{url}`: cannot read {holds} ({exc.strerror}); check the path"
         ) from exc
+
+
+def written(bodies: list[dict[str, Any]], holds: Kind) -> bytes:
+    """The document that holds these zones or rules, given as stores keep them."""
+    lines = ",\n".join(json.dumps(_named(body, holds), ensure_ascii=False) for body in bodies)
+    if holds == "zones":
+        return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'.encode()
+    # JSON is YAML as well.
+    return f"[\n{lines}\n]\n".encode()
 
 
 def is_store(url: str) -> bool:
@@ -62,6 +85,16 @@ def document_mark(url: str, holds: Kind) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
+def listeners(urls: Iterable[str], heard: Event) -> list[Listener]:
+    """Listeners to those of the stores among ``urls`` that tell of changes, one a store.
+
+    Raises:
+        SettingsError: as ``open_definitions``.
+    """
+    stores = [open_definitions(url) for url in dict.fromkeys(urls) if is_store(url)]
+    return [Listener(store, heard) for store in stores if isinstance(store, ChangeFeed)]
+
+
 def open_definitions(url: str) -> DefinitionStore:
     """The store of zones and rules that ``url`` names; nothing is read yet.
 
@@ -77,14 +110,6 @@ def open_definitions(url: str) -> DefinitionStore:
 
 def _scheme(url: str) -> str:
     return url.partition(":")[0]
-
-
-def _written(bodies: list[dict[str, Any]], holds: Kind) -> bytes:
-    lines = ",\n".join(json.dumps(_named(body, holds), ensure_ascii=False) for body in bodies)
-    if holds == "zones":
-        return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'.encode()
-    # JSON is YAML as well.
-    return f"[\n{lines}\n]\n".encode()
 
 
 def _named(body: dict[str, Any], holds: Kind) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class _Files(FixedPartitionedSource[Message | Reject, FilePosition]):
     ) -> None:
         self._paths = {str(path): path for path in paths}
         self._reader = reader
-        self._batch_rows = settings.batch_rows
-        self.epoch = EpochRows(settings.epoch_rows)
+        self.batch_rows = settings.batch_rows
+        self.epoch = EpochRows(settings.epoch_rows, settings.intake)
         self._on_progress = on_progress
 
     def list_parts(self) -> list[str]:
@@ -124,8 +124,8 @@ class _Files(FixedPartitionedSource[Message | Reject, FilePosition]):
             _check_same(path, position)
         return _FilePart(self, for_part, path, position)
 
-    def read(self, path: Path, resume: object) -> Iterator[Chunk]:
-        return self._reader.read(path, resume, self._batch_rows)
+    def read(self, path: Path, resume: object, rows: int) -> Iterator[Chunk]:
+        return self._reader.read(path, resume, rows)
 
     def report(self, part: str, bytes_done: int, size: int) -> None:
         if self._on_progress is not None:
@@ -136,12 +136,15 @@ class _FilePart(StatefulSourcePartition[Message | Reject, FilePosition]):
     def __init__(self, files: _Files, part: str, path: Path, position: FilePosition) -> None:
         self._files = files
         self._part = part
+        self._path = path
         self._size = total_bytes(path)
         self._position = position
-        self._chunks = files.read(path, position.resume)
+        # How many records a chunk holds as it is read now; ``_most_rows`` may be none at all.
+        self._most_rows = self._chunk_rows = files.batch_rows
+        self._chunks = files.read(path, position.resume, self._chunk_rows)
 
     def next_batch(self) -> list[Message | Reject]:
-        if self._files.epoch.full():
+        if self._files.epoch.full() or not self._most_rows:
             return []
         try:
             chunk = next(self._chunks)  # Its StopIteration tells Bytewax the end of the file.
@@ -155,6 +158,15 @@ class _FilePart(StatefulSourcePartition[Message | Reject, FilePosition]):
     def snapshot(self) -> FilePosition:
         self._files.epoch.end(self._part)
         return self._position
+
+    def ration(self, records: int | None) -> None:
+        most = self._files.batch_rows
+        rows = most if records is None else min(records, most)
+        if rows and rows != self._chunk_rows:
+            self.close()
+            self._chunks = self._files.read(self._path, self._position.resume, rows)
+            self._chunk_rows = rows
+        self._most_rows = rows
 
     def close(self) -> None:
         if isinstance(self._chunks, Generator):

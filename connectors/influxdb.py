@@ -1,6 +1,7 @@
 """``influxdb://HOST:PORT/ORG/BUCKET``: telemetry, dwell times, hazards and counts as points."""
 
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -210,6 +211,10 @@ class _Server:
         try:
             yield
         except urllib3.exceptions.HTTPError as exc:
+            if tls := _tls_failure(exc):
+                raise RefusedError(
+                    f"`{self._target.shown}`: TLS fails ({tls}); check `tls` and `ca_file`"
+                ) from exc
             raise UnavailableError(
                 f"`{self._target.shown}`: does not answer ({_short(exc)}); start it or check the"
                 " address"
@@ -225,6 +230,12 @@ class _Server:
             error = kind(f"`{self._target.shown}`: asks to wait ({exc.status} {said})")
             error.retry_after_s = _seconds(exc.headers)
             return error
+        if exc.status == 400 and exc.body and not _answer(exc):
+            # Else a server of another kind would turn every point into a dead letter.
+            return RefusedError(
+                f"`{self._target.shown}`: does not answer as InfluxDB does (400 {said}); check the"
+                " address and `tls`"
+            )
         if exc.status in _POINTS_REFUSED:
             refused = PointsRefusedError(f"`{self._target.shown}`: refuses a point ({said})")
             dropped = _DROPPED.search(said)
@@ -245,12 +256,29 @@ class _Answer(msgspec.Struct):
 
 def _said(exc: ApiException) -> str:
     """What the server said, on one short line."""
+    return " ".join((_answer(exc) or str(exc.reason)).split())[:300]
+
+
+def _answer(exc: ApiException) -> str:
+    """What InfluxDB says of an error; empty where that is not InfluxDB."""
     try:
         answer = msgspec.json.decode(exc.body or b"", type=_Answer)
-        said = answer.message or answer.error
     except msgspec.DecodeError:
-        said = ""
-    return " ".join((said or str(exc.reason)).split())[:300]
+        return ""
+    return answer.message or answer.error
+
+
+def _tls_failure(exc: urllib3.exceptions.HTTPError) -> str:
+    """Why TLS will fail next time too; empty where it may not, or where it is not about TLS."""
+    failure = getattr(exc, "reason", exc)
+    if not isinstance(failure, urllib3.exceptions.SSLError):
+        return ""
+    cause = failure.args[0]
+    if isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
+        return ""
+    names = ("verify_message", "reason", "strerror")
+    said = next(filter(None, (getattr(cause, name, "") for name in names)), cause)
+    return str(said).replace("_", " ").lower()
 
 
 def _seconds(headers: Mapping[str, str] | None) -> float:

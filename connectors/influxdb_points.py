@@ -7,13 +7,12 @@ import numpy as np
 
 from connectors.line_protocol import Value, frame_lines, line
 from schemas.delivery import Delivery
-from schemas.event import ANALYTICS_WINDOWED, ZONE_EXITED, Event
+from schemas.event import ANALYTICS_WINDOWED, HAZARD_SCORED, ZONE_EXITED, Event
 from schemas.frame import BODIES, KINDS, Frame, concat, where
 from schemas.live import PIPELINE, TELEMETRY
 
 TEXTS: Final = ("status", "mission_id")
 """Text columns of telemetry that become fields."""
-HAZARD_SCORED: Final = "farwatch.hazard.scored.v1"
 
 
 @dataclass(frozen=True, slots=True)

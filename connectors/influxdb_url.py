@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from connectors.contract import SettingsError
 from connectors.credentials import credential
 from connectors.influxdb_points import Thinning
-from connectors.registry import masked
+from connectors.registry import masked, split
 from schemas.timestamps import LIMIT_US
 
 OPTIONS: Final = ("token", "tls", "ca_file", "telemetry")
@@ -43,7 +43,7 @@ def read_url(url: str) -> Target:
         SettingsError: a part is missing or unknown.
     """
     shown = masked(url).partition("?")[0]
-    parts = urlsplit(url)
+    parts = split(url)
     path = [unquote(part) for part in parts.path.split("/")[1:]]
     try:
         host, port = parts.hostname, parts.port or 8086

@@ -27,6 +27,8 @@ from urllib.parse import quote
 from zlib import crc32
 
 from connectors.contract import RefusedError, SettingsError
+from connectors.metrics import Samples, on_scrape
+from schemas.metrics import RECOVERY_BYTES
 
 INLINE_BYTES: Final = 64 << 10
 """What a lane's snapshot may hold of records itself, so that small states need no file."""
@@ -78,6 +80,7 @@ class Journal:
         # Processes that share the folder, now or one after the other, never share a file name.
         self.execution = secrets.token_hex(8)
         self.syncing = ThreadPoolExecutor(SYNC_THREADS, "journal")
+        on_scrape(self, _sizes_of_recovery)
 
     def lane(self, step: str, key: str) -> "Lane":
         """The records of one key of a step; at most one lane object a key may be in use."""
@@ -201,6 +204,21 @@ def _sync(descriptor: int, folders: Iterable[Path]) -> None:
             os.fsync(entries)
         finally:
             os.close(entries)
+
+
+def _sizes_of_recovery(journal: Journal) -> Samples:
+    found = {
+        "store": journal.folder.parent.glob("*.sqlite3*"),
+        "journal": journal.folder.rglob("*"),
+    }
+    return {(RECOVERY_BYTES, (part,)): sum(map(_size, paths)) for part, paths in found.items()}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # Deleted as no commit needs it.
+        return 0
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -61,7 +61,8 @@ class MemorySource:
         self, on_progress: Progress | None = None
     ) -> FixedPartitionedSource[Message | Reject, int]:
         """The Bytewax source; its state is how many items were handed out."""
-        return _Telemetry(self._channel.telemetry, self._settings.epoch_rows, on_progress)
+        epoch = EpochRows(self._settings.epoch_rows, self._settings.intake)
+        return _Telemetry(self._channel.telemetry, epoch, on_progress)
 
     @property
     def total_bytes(self) -> int:
@@ -93,18 +94,18 @@ class _Telemetry(FixedPartitionedSource[Message | Reject, int]):
     def __init__(
         self,
         items: list[Message | Reject | Abort | End],
-        epoch_rows: int,
+        epoch: EpochRows,
         on_progress: Progress | None,
     ) -> None:
         self._items = items
-        self._epoch_rows = epoch_rows
+        self._epoch = epoch
         self._on_progress = on_progress
 
     def list_parts(self) -> list[str]:
         return ["memory"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_Position":
-        return _Position(self._items, resume_state or 0, self._epoch_rows, self._on_progress)
+        return _Position(self._items, resume_state or 0, self._epoch, self._on_progress)
 
 
 class _Position(StatefulSourcePartition[Message | Reject, int]):
@@ -112,12 +113,12 @@ class _Position(StatefulSourcePartition[Message | Reject, int]):
         self,
         items: list[Message | Reject | Abort | End],
         at: int,
-        epoch_rows: int,
+        epoch: EpochRows,
         on_progress: Progress | None,
     ) -> None:
         self._items = items
         self._at = at
-        self._epoch = EpochRows(epoch_rows)
+        self._epoch = epoch
         self._on_progress = on_progress
 
     def next_batch(self) -> list[Message | Reject]:

@@ -10,12 +10,24 @@ def url_path(url: str) -> Path:
     """The path in ``scheme:PATH``; ``~`` is the user's home.
 
     Raises:
-        SettingsError: the URL names no path.
+        SettingsError: the URL names no path, or a ``~`` of nobody.
     """
     scheme, _, path = url.partition(":")
     if not path:
         raise SettingsError(f"`{url}`: names no path; write `{scheme}:PATH`")
-    return Path(path).expanduser()
+    return from_home(url, path)
+
+
+def from_home(named: str, path: str) -> Path:
+    """The path, whose ``~`` is a user's home; ``named``: what of the settings names it.
+
+    Raises:
+        SettingsError: nobody has that home.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as exc:
+        raise SettingsError(f"`{named}`: nobody's home is `{path}`; write the path out") from exc
 
 
 def check_folder(url: str, folder: Path) -> None:

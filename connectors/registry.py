@@ -3,6 +3,7 @@
 import re
 from importlib import import_module
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from connectors.contract import (
     Connector,
@@ -22,6 +23,7 @@ SCHEMES: Final = {
     "influxdb": "connectors.influxdb",
     "kafka": "connectors.kafka",
     "memory": "connectors.memory",
+    "notify": "connectors.notify",
     "postgres": "connectors.postgres",
     "postgresql": "connectors.postgres",
     "redis": "connectors.redis",
@@ -85,10 +87,29 @@ def masked(url: str) -> str:
     return re.sub(r"([?&](?:\w*password|token)=)[^&]*", r"\1***", url)
 
 
+def split(url: str) -> SplitResult:
+    """The parts of a URL.
+
+    Raises:
+        SettingsError: it cannot be taken apart; as nobody knows where a password would be, neither
+            the URL nor what is wrong with it is told.
+    """
+    try:
+        return urlsplit(url)
+    except ValueError as exc:
+        scheme = url.partition(":")[0]
+        raise SettingsError(
+            f"`{scheme}:` URL with a bad host; write `{scheme}://USER@HOST:PORT/...`, brackets only"
+            " around IPv6, and percent-encode the password"
+        ) from exc
+
+
 def _connector(url: str) -> Connector:
     scheme, colon, _ = url.partition(":")
     if not colon:
-        raise SettingsError(f"`{url}`: has no scheme; for a file write `file:{url}`")
+        raise SettingsError(
+            f"`{masked(url)}`: has no scheme; for a file write `file:{masked(url)}`"
+        )
     if scheme not in SCHEMES:
         raise SettingsError(
             f"`{masked(url)}`: unknown scheme `{scheme}`; known are {', '.join(SCHEMES)}"

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
-from connectors.definitions import KEPT, Kind, Ledger
+from connectors.definitions import KEPT, Author, Kind, Ledger
 from connectors.paths import check_folder, url_path
 from connectors.statements import (
     create,
@@ -47,7 +47,7 @@ from schemas.live import VEHICLE_STATES, VehicleState
 
 APPLICATION_ID: Final = 0x46574348
 """Marks a SQLite file as ours (``FWCH``), in its header."""
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 6
 """Kept as ``user_version``; raised whenever a table changes."""
 
 _TYPES: Final = {
@@ -99,16 +99,25 @@ class SqliteSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
-        self.keep({"zones": zones, "rules": rules}, KEPT)
+        self.keep({"zones": [*zones], "rules": [*rules]}, KEPT)
 
-    def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
+    def keep(
+        self,
+        definitions: Mapping[Kind, Sequence[Definition]],
+        action: str,
+        by: Author | None = None,
+    ) -> int:
         """Keep versions; see ``DefinitionStore``."""
         check_folder(self._url, self._path.parent)
         with _translated(self._path), closing(_open(self._path, self._timeout_s)) as file:
             file.execute("BEGIN IMMEDIATE")
-            kept = Ledger(file.execute, "?", self._url).keep(definitions, action)
+            ledger = Ledger(file.execute, "?", self._url)
+            refused = ledger.refuse(definitions, action, by)
+            kept = 0 if refused else ledger.keep(definitions, action, by)
             file.execute("COMMIT")
-            return kept
+        if refused:
+            raise SettingsError(refused)
+        return kept
 
     def versions(self, kind: Kind) -> list[dict[str, Any]]:
         """All versions; see ``DefinitionStore``."""

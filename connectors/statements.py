@@ -27,10 +27,17 @@ def create(table: Table, types: Mapping[Column, str], order_type: str) -> Iterat
 
 
 def extend(table: Table, types: Mapping[Column, str], present: Collection[str]) -> Iterator[str]:
-    """The statements that add the columns a table of an older version lacks to ``present``."""
+    """The statements that add the columns a table of an older version lacks to ``present``.
+
+    And those that need all of them: what ``unique`` asks for.
+    """
     for name, column in table.columns.items():
         if name not in present:
             yield f'ALTER TABLE "{table.name}" ADD COLUMN "{name}" {types[column]}'
+    if table.unique:
+        index = f"{table.name}_once_by_{'_'.join(table.unique)}"
+        columns = names(table.unique)
+        yield f'CREATE UNIQUE INDEX IF NOT EXISTS "{index}" ON "{table.name}" ({columns})'
 
 
 def insert(table: Table, source: str) -> str:

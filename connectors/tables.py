@@ -14,19 +14,24 @@ from typing import Any, Final
 import msgspec
 
 from schemas.delivery import Delivery
-from schemas.event import payload
+from schemas.event import Event, payload
 from schemas.frame import EPOCH
 from schemas.live import VehicleState
 from schemas.topics import (
     ALERT_NOTIFICATIONS,
     ANALYTICS_DATA,
     BETWEEN_TOPICS,
+    COMMAND_OUTCOMES,
     COMPLIANCE_VIOLATIONS,
     CRITICAL_ALERTS,
     DEAD_LETTERS,
     GEOFENCING_EVENTS,
+    HAZARD_SCORES,
     LATE_TELEMETRY,
+    NOTIFICATIONS,
+    PLAN_REQUESTS,
     PROXIMITY_EVENTS,
+    SHADOW_PLAN_REQUESTS,
     WARNING_ALERTS,
 )
 
@@ -48,6 +53,7 @@ class Column(Enum):
 class Table:
     """A table: its columns in order, those that identify a row, those searched by.
 
+    ``unique``: further columns of which no two rows have the same values, unless these are NULL.
     ``order``: a further column, first and filled by the database: it grows in order of arrival.
     ``newest``: a row takes the place of the one with its key unless its value there is less; None:
     what is there stays.
@@ -59,6 +65,7 @@ class Table:
     index: tuple[str, ...] = ()
     order: str | None = None
     newest: str | None = None
+    unique: tuple[str, ...] = ()
 
 
 _EVENT: Final = {
@@ -136,8 +143,18 @@ PROXIMITY: Final = _events(
 VIOLATIONS: Final = _events("violations", _ALARM | _DATA)
 ALERTS: Final = _events("alerts", _ALARM | _DATA)
 HAZARDS: Final = _events("hazards", {"score": Column.NUMBER, "class": Column.TEXT} | _DATA)
-PLAN_REQUESTS: Final = _events(
-    "plan_requests", {"trigger_id": Column.TEXT, "trigger_version": Column.WHOLE} | _DATA
+PLANS_ASKED: Final = _events(
+    "plan_requests",
+    {
+        "trigger_id": Column.TEXT,
+        "trigger_version": Column.WHOLE,
+        "request_id": Column.TEXT,
+        "state": Column.TEXT,
+        "mode": Column.TEXT,
+        "priority": Column.WHOLE,
+        "plan_id": Column.TEXT,
+    }
+    | _DATA,
 )
 LATE: Final = _events("late_telemetry", _DATA)
 REJECTED: Final = Table(
@@ -172,8 +189,12 @@ AUDIT_LOG: Final = Table(
         "subject": Column.TEXT,
         "version": Column.WHOLE,
         "who": Column.TEXT,
+        "reason": Column.TEXT,
+        # Of commands on alarms, which are told as events: what makes each an entry once.
+        "message_id": Column.TEXT,
     },
     order="entry",
+    unique=("message_id",),
 )
 
 STATES: Final = Table(
@@ -206,7 +227,7 @@ TABLES: Final = {
         VIOLATIONS,
         ALERTS,
         HAZARDS,
-        PLAN_REQUESTS,
+        PLANS_ASKED,
         LATE,
         REJECTED,
         INTERNAL,
@@ -223,14 +244,16 @@ _TABLE_OF_TOPIC: Final = {
     CRITICAL_ALERTS: ALERTS,
     WARNING_ALERTS: ALERTS,
     ALERT_NOTIFICATIONS: ALERTS,
-    "hazard_scores": HAZARDS,
-    "plan_requests": PLAN_REQUESTS,
+    COMMAND_OUTCOMES: AUDIT_LOG,
+    PLAN_REQUESTS: PLANS_ASKED,
+    SHADOW_PLAN_REQUESTS: PLANS_ASKED,
+    HAZARD_SCORES: HAZARDS,
     LATE_TELEMETRY: LATE,
     DEAD_LETTERS: REJECTED,
 }
-UNKEPT: Final = frozenset({ANALYTICS_DATA, *BETWEEN_TOPICS})
-"""What no table keeps: frames on their way between flows, and windows: a row a vehicle and minute,
-which is what a store of time series is for."""
+UNKEPT: Final = frozenset({ANALYTICS_DATA, NOTIFICATIONS, *BETWEEN_TOPICS})
+"""What no table keeps: frames on their way between flows, notifications, whose alarms are kept, and
+windows: a row a vehicle and minute, which is what a store of time series is for."""
 
 
 def table_of(topic: str) -> Table | None:
@@ -262,11 +285,26 @@ def row(table: Table, delivery: Delivery, time: Callable[[int], object]) -> tupl
         "topic": delivery.topic,
         "time": None if event.time_us is None else time(event.time_us),
     }
-    if table is REJECTED:
+    if table is AUDIT_LOG:
+        fields |= _audited(event)
+    elif table is REJECTED:
         fields["raw"] = b64decode(event.data["raw"])
     else:
         fields["data"] = text
     return tuple([_FIT[column](fields.get(name)) for name, column in table.columns.items()])
+
+
+def _audited(event: Event) -> dict[str, Any]:
+    """The outcome of a command as an entry of the audit log."""
+    data = event.data
+    outcome = "outcome taken back" if event.retracted else data.get("outcome")
+    return {
+        "action": f"alarm {data.get('action')} {outcome}",
+        "subject": data.get("alarm_id"),
+        "version": None,
+        "reason": data.get("refused") or data.get("reason"),
+        "message_id": event.message_id,
+    }
 
 
 def state_row(state: VehicleState, time: Callable[[int], object]) -> tuple[object, ...]:

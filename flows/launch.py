@@ -15,46 +15,70 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from connectors.contract import ConnectorError, SettingsError
+from connectors.paths import check_folder
 from connectors.registry import masked
+from flows.cluster import Cluster
+from flows.definitions import Definitions
+from flows.probes import probes
 from flows.settings import Settings
+from flows.state_format import state_format
 from flows.steps.dead_letter import DeadLetterLimitError
-from flows.uncommitted import hold_store
-from rules.registry import Registry, broken_promise
+from flows.steps.drain import Drained
+from flows.tracing import start_tracing
+from flows.uncommitted import OURS_ALONE, hold_store
+from rules.registry import Registry
 
 MARKER: Final = "farwatch.json"
-DEFINITIONS: Final = "definitions.json"
+_PANIC: Final = "PanicException"
+"""What the engine dies of when it loses a process of its cluster; it exports no such class."""
 JOURNAL: Final = "journal"
 """Folder of the journal, in that of the recovery store."""
+TRIALS: Final = "trials"
+"""Folder of what was handed out and not committed yet, in that of the recovery store."""
 
 
 class FlowError(Exception):
     """The flow failed while running; the message is one line."""
 
 
-def launch(flow: Dataflow, settings: Settings, recovery: RecoveryConfig | None) -> None:
-    """Run the flow in this process until its input ends.
+class ClusterLostError(FlowError):
+    """Another process of the cluster ended, and this one with it."""
+
+
+def launch(
+    flow: Dataflow,
+    settings: Settings,
+    recovery: RecoveryConfig | None,
+    cluster: Cluster | None = None,
+) -> None:
+    """Run the flow in this process until its input ends; ``cluster`` where it is one of several.
 
     Raises:
         SettingsError: the set-up cannot work.
-        FlowError: a far side failed, or the dead-letter limit stopped the flow.
+        FlowError: a far side failed, another process of the cluster ended, or the dead-letter
+            limit stopped the flow.
+        Drained: it was drained.
     """
-    with _held(settings.recovery), _engine_silenced(), _translated():
+    start_tracing(settings, flow.flow_id)
+    process = cluster.process if cluster else 0
+    held, answering = _held(settings.recovery, process), probes(settings, process)
+    with held, answering, _engine_silenced(), _translated(cluster):
         cli_main(
             flow,
             workers_per_process=1,
-            process_id=None,
-            addresses=None,
+            process_id=cluster.process if cluster else None,
+            addresses=list(cluster.addresses) if cluster else None,
             epoch_interval=timedelta(seconds=settings.epoch_s),
             recovery_config=recovery,
         )
 
 
 @contextmanager
-def _held(recovery: Path | None) -> Iterator[None]:
+def _held(recovery: Path | None, process: int) -> Iterator[None]:
     if recovery is None:
         yield
         return
-    lock = hold_store(recovery)
+    lock = hold_store(recovery, process)
     try:
         yield
     finally:
@@ -70,21 +94,12 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
     folder = settings.recovery
     if folder is None:
         return None
-    belongs = {
-        "flow": flow_id,
-        "telemetry": masked(settings.telemetry),
-        "format": settings.format,
-        "results": [masked(url) for url in settings.results],
-        "key_groups": settings.key_groups,
-        "analytics": settings.analytics,
-        "zones": masked(settings.zones),
-        "rules": masked(settings.rules),
-        "report": settings.report is not None,
-    }
+    belongs = _belongs(flow_id, settings)
     try:
         _claim(folder, belongs)
-        _refuse_broken(folder, registry)
-        note_definitions(folder, registry)
+        definitions = Definitions(folder)
+        definitions.refuse_broken(registry)
+        definitions.note(registry)
     except OSError as exc:
         raise SettingsError(
             f"recovery folder `{folder}`: {exc.strerror}; name another with --recovery"
@@ -92,44 +107,85 @@ def open_recovery(flow_id: str, settings: Settings, registry: Registry) -> Recov
     return RecoveryConfig(str(folder), timedelta(0))
 
 
-def note_definitions(folder: Path, registry: Registry) -> None:
-    """Note in a recovery folder which zones and rules its state was judged by."""
-    new = folder / f"{DEFINITIONS}.new"
-    new.write_text(json.dumps(registry.contents()))
-    new.replace(folder / DEFINITIONS)
-
-
-def _refuse_broken(folder: Path, registry: Registry) -> None:
-    noted = folder / DEFINITIONS
-    if not noted.is_file():
+def check_recovery(flow_id: str, settings: Settings, registry: Registry) -> None:
+    """Do nothing if the recovery folder fits or can be made; raises as ``open_recovery``."""
+    folder = settings.recovery
+    if folder is None:
         return
-    if broken := broken_promise(json.loads(noted.read_text()), registry.contents()):
-        raise SettingsError(f"recovery folder `{folder}`: {broken}, or start with a new folder")
+    if (folder / MARKER).is_file():
+        _refuse_others(folder, _belongs(flow_id, settings))
+        Definitions(folder).refuse_broken(registry)
+        return
+    check_folder(f"recovery folder `{folder}`", folder.parent)
+    if folder.exists() and any(folder.iterdir()):
+        raise _holds_something_else(folder)
+
+
+def _holds_something_else(folder: Path) -> SettingsError:
+    return SettingsError(
+        f"recovery folder `{folder}`: holds something else; name an empty or a new folder"
+    )
+
+
+def _belongs(flow_id: str, settings: Settings) -> dict[str, object]:
+    """What a recovery folder is for: with other settings its state would not fit."""
+    belongs = {
+        "flow": flow_id,
+        "telemetry": masked(settings.telemetry),
+        "format": settings.format,
+        "results": [masked(url) for url in settings.results],
+        "key_groups": settings.key_groups,
+        "analytics": settings.analytics,
+        "hazard": list(settings.hazard) or None,
+        "zones": masked(settings.zones),
+        "rules": masked(settings.rules),
+        "report": settings.report is not None,
+        "state": state_format(settings.telemetry),
+    }
+    if settings.commands:
+        belongs["commands"] = masked(settings.commands)
+    if settings.triggers:
+        belongs["triggers"] = masked(settings.triggers)
+    return belongs
 
 
 def _claim(folder: Path, belongs: dict[str, object]) -> None:
-    marker = folder / MARKER
-    if marker.is_file():
-        found = _read_marker(marker)
-        differ = sorted(name for name in belongs if found.get(name) != belongs[name])
-        if differ:
-            raise SettingsError(
-                f"recovery folder `{folder}`: made with other {', '.join(differ)}; use the same"
-                " settings or a new folder"
-            )
+    if (folder / MARKER).is_file():
+        _refuse_others(folder, belongs)
         return
     if folder.is_dir() and any(folder.iterdir()):
-        raise SettingsError(
-            f"recovery folder `{folder}`: holds something else; name an empty or a new folder"
-        )
+        raise _holds_something_else(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Made beside and moved into place, so that a kill leaves a whole folder or none.
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
         new = Path(made, folder.name)
-        new.mkdir()
+        new.mkdir(OURS_ALONE)
         init_db_dir(new, 1)
         Path(new, MARKER).write_text(json.dumps(belongs, indent=1))
-        new.rename(folder)
+        try:
+            new.rename(folder)
+        except OSError:
+            # Another process of the cluster was first.
+            if not (folder / MARKER).is_file():
+                raise
+            _refuse_others(folder, belongs)
+
+
+def _refuse_others(folder: Path, belongs: dict[str, object]) -> None:
+    found = _read_marker(folder / MARKER)
+    names = belongs.keys() | found.keys()
+    differ = sorted(name for name in names if found.get(name) != belongs.get(name))
+    if "state" in differ:
+        raise SettingsError(
+            f"recovery folder `{folder}`: its state was written by a farwatch that this one cannot"
+            " read after; go back to that, or start with a new folder: see deploy/README.md,"
+            " Upgrade"
+        )
+    if differ:
+        raise SettingsError(
+            f"recovery folder `{folder}`: made with other {', '.join(differ)}; use the same"
+            " settings or a new folder"
+        )
 
 
 def _read_marker(marker: Path) -> dict[str, object]:
@@ -164,7 +220,7 @@ def _engine_silenced() -> Iterator[None]:
         try:
             with redirect_stderr(ours):
                 yield
-        except (SettingsError, FlowError, KeyboardInterrupt):
+        except (SettingsError, FlowError, Drained, KeyboardInterrupt):
             raise
         except BaseException:
             kept.seek(0)
@@ -176,7 +232,7 @@ def _engine_silenced() -> Iterator[None]:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(cluster: Cluster | None) -> Iterator[None]:
     """The engine wraps what a step raises in errors of its own: tell the cause."""
     try:
         yield
@@ -185,10 +241,14 @@ def _translated() -> Iterator[None]:
     except BaseException as exc:
         if _caused_by(exc, KeyboardInterrupt):
             raise KeyboardInterrupt from None
-        cause = _caused_by(exc, SettingsError, ConnectorError, DeadLetterLimitError)
+        cause = _caused_by(exc, SettingsError, ConnectorError, DeadLetterLimitError, Drained)
         if cause is None:
+            if cluster is not None and type(exc).__name__ == _PANIC:
+                raise ClusterLostError(
+                    f"process {cluster.process}: another of its cluster ended"
+                ) from exc
             raise
-        if isinstance(cause, SettingsError):
+        if isinstance(cause, SettingsError | Drained):
             raise cause from None
         raise FlowError(str(cause)) from exc
 

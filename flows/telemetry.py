@@ -8,6 +8,7 @@ from bytewax.dataflow import Dataflow
 from flows.steps.decode import Decoded, decode
 from flows.steps.results import write_results
 from flows.steps.source import messages_in
+from flows.steps.tracing import carried
 from flows.wiring import Wiring, from_environment
 from schemas.delivery import Delivery
 from schemas.enriched import checked_event
@@ -18,7 +19,8 @@ from schemas.topics import CHECKED_TELEMETRY
 def read(flow: Dataflow, wiring: Wiring) -> Decoded:
     """The frames of the telemetry source and the records that were refused."""
     messages, limit = messages_in(flow, wiring)
-    return decode(messages, wiring.settings.frame_rows, limit)
+    settings = wiring.settings
+    return decode(messages, settings.frame_rows, limit, settings.decoder())
 
 
 def telemetry(wiring: Wiring) -> Dataflow:
@@ -32,7 +34,7 @@ def telemetry(wiring: Wiring) -> Dataflow:
 
 
 def _checked(frame: Frame) -> Delivery:
-    return Delivery(CHECKED_TELEMETRY, checked_event(frame))
+    return Delivery(CHECKED_TELEMETRY, checked_event(frame), trace=carried(frame))
 
 
 def __getattr__(name: str) -> Any:

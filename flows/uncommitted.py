@@ -7,14 +7,19 @@ on they count as committed: a run after that resumes with states ahead of what i
 """
 
 import fcntl
+import logging
 import os
 import sqlite3
+import stat
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
 from connectors.contract import SettingsError
 
+OURS_ALONE: Final = 0o700
+"""Mode of a folder that holds pickled state: who may write there runs code in the flow."""
+_log: Final = logging.getLogger(__name__)
 _FIRST_EPOCH: Final = 1
 _ANY: Final = "SELECT 1 FROM snaps WHERE snap_epoch >= ? LIMIT 1"
 _RESUME_AT: Final = "INSERT INTO exs (ex_num, worker_count, resume_epoch) VALUES (?, ?, ?)"
@@ -25,13 +30,15 @@ def hold_store(folder: Path, process: int = 0) -> int:
 
     To be called before the engine opens the store. Returns the descriptor of a lock: closing it,
     or the end of the process, lets the store go. Every process of a cluster calls it; that the
-    others of a killed run may still be ending does no harm.
+    others of a killed run may still be ending does no harm. A folder of this user that others may
+    enter is closed to them; of somebody else's that all may write to, the log has a warning.
 
     Raises:
         SettingsError: another process has the store, or it is not whole.
     """
     try:
-        lock = os.open(folder / f"process-{process}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        _close_to_others(folder)
+        lock = os.open(folder / f"process-{process}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as exc:
         raise SettingsError(
             f"recovery folder `{folder}`: {exc.strerror}; make it with `python -m bytewax.recovery`"
@@ -49,6 +56,18 @@ def hold_store(folder: Path, process: int = 0) -> int:
         os.close(lock)
         raise
     return lock
+
+
+def _close_to_others(folder: Path) -> None:
+    found = folder.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077 and found.st_uid == os.geteuid():
+        folder.chmod(OURS_ALONE)
+    elif found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        _log.warning(
+            "recovery folder `%s`: all may write to it, and who does runs code in the flow;"
+            " give it to the flow's user, mode 0700",
+            folder,
+        )
 
 
 def _lock(lock: int, folder: Path, process: int) -> None:

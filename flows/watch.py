@@ -1,52 +1,92 @@
 """The watch, all of it in one dataflow: telemetry in, zone events and alarms out."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import bytewax.operators as op
-from bytewax.dataflow import Dataflow
+from bytewax.dataflow import Dataflow, Stream
+from bytewax.operators import KeyedStream
 
-from flows import analytics, telemetry
-from flows.steps.assess import assess, judging
+from flows import alerting, analytics, hazard, planning, telemetry
+from flows.steps.alert import asked_for, commands_in, marking, marking_idle, violations_of
+from flows.steps.assess import assess_together, finishing, in_step, joining
 from flows.steps.bookkeeping import sample_tracks
+from flows.steps.idle import LOOK_S, going_on, hearing, idle_of
 from flows.steps.live import tell_telemetry, telling, wanted_topics
 from flows.steps.results import write_results
-from flows.steps.state import Keyed, follow
+from flows.steps.state import Keyed, follow_together
+from flows.steps.together import Together
 from flows.wiring import Wiring, from_environment
-from rules import group
+from rules import cohort, group
+from rules.assessment import KeyGroups, Share
+from schemas.delivery import Delivery
+from schemas.frame import Frame
 from schemas.live import TELEMETRY
 
 
 def watch(wiring: Wiring) -> Dataflow:
     """Hold every record against zones and rules and tell what happened."""
     flow = Dataflow("watch")
-    settings, editions, policy = wiring.settings, wiring.judged_by(), wiring.settings.policy()
-    wanted = wanted_topics(wiring.sinks.values())
+    commands = commands_in(flow, wiring)
     decoded = telemetry.read(flow, wiring)
-    by_group = assess(decoded.frames, editions, settings.limits(), settings.key_groups)
-    watched = follow(
+    by_group, watched = _watched(decoded.frames, wiring)
+    more = list(_beside(decoded.frames, by_group, wiring))
+    scores = None
+    if hazard.asked_for(wiring.settings):
+        scores = hazard.tell_scores("hazards", decoded.frames, wiring)
+        more.append(scores)
+    if planning.asked_for(wiring.settings):
+        requests = planning.ask(flow, decoded.frames, wiring, scores)
+        watched = op.merge("planned", watched, requests)
+    by = wiring.settings.alerting(asked=asked_for(wiring.judged_by().registry))
+    alerts = alerting.tell_alerts(wiring, violations_of(watched, by), None, commands, by)
+    results = op.merge("results", watched, alerts, decoded.dead_letters, *more)
+    write_results(results, wiring.sinks, "/farwatch/watch", wiring.told)
+    return flow
+
+
+def _watched(frames: Stream[Frame], wiring: Wiring) -> tuple[KeyedStream[Share], Stream[Delivery]]:
+    """The records by key group, and what zones and rules say of them."""
+    settings, editions, policy = wiring.settings, wiring.judged_by(), wiring.settings.policy()
+    idle, wanted = idle_of(settings), wanted_topics(wiring.sinks.values())
+    by_group = assess_together(
+        frames, editions, settings.limits(), settings.key_groups, settings.skew_us()
+    )
+    watched = follow_together(
         "watch",
         by_group,
         Keyed(
             initial=group.GroupState(),
-            advance=telling(judging(editions, partial(group.advance, policy)), wanted),
-            release=partial(group.release, policy),
-            release_after_s=settings.warning_batch_s,
+            advance=marking(
+                hearing(idle, telling(in_step(editions, partial(group.advance, policy)), wanted))
+            ),
+            finish=finishing(editions, partial(group.finish, policy)),
+            idle=marking_idle(going_on(idle, editions, policy)),
+            idle_after_s=LOOK_S,
             fingerprint=settings.fingerprint(),
+        ),
+        Together(
+            joining(editions, policy),
+            cohort.Split(KeyGroups(settings.key_groups)),
+            group.GroupState.gathered,
         ),
         wiring.journal,
     )
-    results = op.merge("results", watched, decoded.dead_letters)
+    return by_group, watched
+
+
+def _beside(
+    frames: Stream[Frame], by_group: KeyedStream[Share], wiring: Wiring
+) -> Iterator[Stream[Delivery]]:
+    """What else is told of the records, as far as anybody asks for it."""
+    settings, wanted = wiring.settings, wanted_topics(wiring.sinks.values())
     if settings.report:
-        tracks = sample_tracks(decoded.frames, settings.track_s)
-        results = op.merge("reported", results, tracks)
+        yield sample_tracks(frames, settings.track_s)
     if TELEMETRY in wanted:
-        results = op.merge("live", results, tell_telemetry(by_group))
+        yield tell_telemetry(by_group)
     if analytics.asked_for(settings, wanted):
-        windows = analytics.tell_windows("windows", decoded.frames, wiring)
-        results = op.merge("analysed", results, windows)
-    write_results(results, wiring.sinks, "/farwatch/watch", wiring.told)
-    return flow
+        yield analytics.tell_windows("windows", frames, wiring)
 
 
 def __getattr__(name: str) -> Any:

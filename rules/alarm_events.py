@@ -12,8 +12,8 @@ from rules.conditions import Conditions, StayVerdicts
 from rules.expressions import Columns
 from rules.rulebook import NO_ZONE, RuleBook
 from rules.tracks import Tracks
-from schemas.event import ALARM_CLEARED, ALARM_RAISED, Event, identity
-from schemas.frame import Rows, rfc3339, where
+from schemas.event import ALARM_CLEARED, ALARM_RAISED, ALARM_UPDATED, Event, identity
+from schemas.frame import KINDS, Rows, rfc3339, where
 
 LATER: Final = int(np.iinfo(np.intp).max)
 """A row that is not among these: the alarm is not due yet."""
@@ -52,11 +52,32 @@ def clear_alarms(
         event.data.update(
             state="returned-unacknowledged",
             message=f"{book.rules[now.rule[i]].rule.id} no longer holds",
-            reason=_end(book, int(now.zone[i]), event) if left else "condition_false",
+            reason=_end(book, int(now.zone[i]), event)
+            if left
+            else book.why_over(int(now.rule[i]), event.happened_us),
             duration_s=(event.happened_us - int(now.since_us[i])) / 1e6,
         )
         events.append(event)
     return events
+
+
+def update_alarm(
+    book: RuleBook, now: Conditions, tracks: Tracks, of: tuple[int, int], before: int
+) -> Event:
+    """An alarm goes on under another version of its rule.
+
+    ``of``: its place in ``now`` and the row; ``before``: the place of the version it was raised by.
+    """
+    i, row = of
+    lookup = _Lookup(book, tracks, np.array([row]), now.zone[i : i + 1])
+    event = _event(ALARM_UPDATED, now, i, lookup, 0)
+    event.data.update(
+        state="unacknowledged",
+        message=lookup.message(now.rule[i], 0),
+        reason="rule_changed",
+        replaces_rule_version=book.rules[now.rule[before]].rule.version,
+    )
+    return event
 
 
 def _end(book: RuleBook, zone: int, event: Event) -> str:
@@ -78,10 +99,10 @@ class _Lookup:
 
     def __init__(self, book: RuleBook, tracks: Tracks, row: Rows, zone: Rows) -> None:
         self.book, self.tracks, self.row = book, tracks, row
-        self.records = Columns.of_records(tracks.frame)
+        self.records = book.on_records(tracks.frame, tracks.past)
         on_zone = where(zone != NO_ZONE)
         self.place = {p: k for k, p in enumerate(on_zone.tolist())}
-        self.stays = Columns.of_visits(tracks.frame, row[on_zone], book.zone_table, zone[on_zone])
+        self.stays = book.on_stays(tracks.frame, row[on_zone], zone[on_zone], tracks.past)
 
     def at(self, place: int) -> tuple[Columns, int]:
         if place in self.place:
@@ -126,5 +147,8 @@ def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> E
             "zone_id": zone.id if zone else None,
             "visit_id": now.visit_id[i] or None,
             "decision": decision,
+            "kind": KINDS[frame.kind[row]],
+            "mission_id": frame.text("mission_id")[row],
+            **rule.handled(),
         },
     )

@@ -5,19 +5,24 @@ flow has said by running its vehicle's records again, so each flow follows the r
 compliance does so on the frames that geofencing passes on.
 """
 
-from rules import alarms, group
+from collections.abc import Sequence
+from typing import Final
+
+from rules import group
 from rules.assessment import Assessment
+from rules.clocks import Mark
 from rules.group import GroupState, Policy
 from rules.registry import Registry
 from schemas.delivery import Delivery
 from schemas.enriched import Enriched, HeldIn, enriched_event
-from schemas.event import Event
 from schemas.topics import (
     COMPLIANCE_VIOLATIONS,
     ENRICHED_TELEMETRY,
     GEOFENCING_EVENTS,
     LATE_TELEMETRY,
 )
+
+_OF_COMPLIANCE: Final = (COMPLIANCE_VIOLATIONS, LATE_TELEMETRY)
 
 
 def geofence(
@@ -35,15 +40,23 @@ def comply(
 ) -> tuple[GroupState, list[Delivery]]:
     """Compliance: violations, and what late records say."""
     moved, told = group.advance(policy, registry, state, seen)
-    wanted = (COMPLIANCE_VIOLATIONS, LATE_TELEMETRY)
-    return moved, [delivery for delivery in told if delivery.topic in wanted]
+    return moved, [delivery for delivery in told if delivery.topic in _OF_COMPLIANCE]
 
 
-def alert(
-    batch_us: int, pending: alarms.Pending, event: Event
-) -> tuple[alarms.Pending, list[Delivery]]:
-    """Alerting: one alarm event to its topics."""
-    return alarms.route(pending, [event], event.happened_us, batch_us)
+def go_on(
+    policy: Policy, registry: Registry, state: GroupState, marks: Sequence[Mark]
+) -> tuple[GroupState, list[Delivery]]:
+    """Compliance while time goes on without records."""
+    moved, told = group.go_on(policy, registry, state, marks)
+    return moved, [delivery for delivery in told if delivery.topic in _OF_COMPLIANCE]
+
+
+def finish(
+    policy: Policy, registry: Registry, state: GroupState
+) -> tuple[GroupState, list[Delivery]]:
+    """Compliance at the end of the input."""
+    moved, told = group.finish(policy, registry, state)
+    return moved, [delivery for delivery in told if delivery.topic in _OF_COMPLIANCE]
 
 
 def _enriched(registry: Registry, seen: Assessment) -> Enriched:

@@ -5,13 +5,14 @@ track. An input that is missing makes the answer unknown: that raises nothing an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rules.alarm_events import LATER, clear_alarms, raise_alarms
+from rules.alarm_events import LATER
 from rules.conditions import Conditions, StayVerdicts
 from rules.expressions import TRUE, UNKNOWN
+from rules.handover import Turns, tell_alarms
 from rules.rulebook import NO_ZONE, RuleBook, Verdicts
 from rules.spans import Spans, spans
 from rules.tracks import FOREVER, Tracks
@@ -47,6 +48,14 @@ class Held:
     until_us: Longs
     fresh: np.ndarray
 
+    def plus(self, other: "Held") -> "Held":
+        """These and the other ones after them."""
+        return Held(
+            self.conditions.plus(other.conditions),
+            np.concatenate([self.until_us, other.until_us]),
+            np.concatenate([self.fresh, other.fresh]),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -70,6 +79,7 @@ def follow(
     which its condition is true and has held for the rule's ``for``; it is cleared at the first
     record at which the condition does not hold or the vehicle has left the zone.
     """
+    seen = _without_others(book, seen)
     tracks, on_records, stays, on_stays = seen.tracks, seen.on_records, seen.stays, seen.on_stays
     slots = int(max(tracks.slot.max(initial=-1), open_conditions.slot.max(initial=-1))) + 1
     run_of_condition = tracks.run_of_slot(slots)[open_conditions.slot]
@@ -95,13 +105,30 @@ def follow(
     fresh = now.moment.copy()
     if names:
         _rename(book, names, tracks, now, where(found.first >= 0))
-    after = _rows_after(found, key, tracks)
-    events = raise_alarms(book, now, tracks, _due(book, now, tracks, entries, found))
-    events += clear_alarms(book, now, tracks, after, on_stays)
+    turns = _turns(found, key, tracks, _due(book, now, tracks, entries, found))
+    events = tell_alarms(book, now, tracks, turns, on_stays)
     events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
     kept = open_conditions.take(where(run_of_condition < 0))
-    until_us = np.where(after < 0, FOREVER, tracks.frame.time_us[after])
+    until_us = np.where(turns.after < 0, FOREVER, tracks.frame.time_us[turns.after])
     return kept.plus(now.take(where(~found.ended))), Held(now, until_us, fresh), events
+
+
+def _without_others(book: RuleBook, seen: Seen) -> Seen:
+    """Without the verdicts of rules on time and on absence, which are followed elsewhere."""
+    if not book.timed.any() and not book.absence.any():
+        return seen
+    plain = ~(book.timed | book.absence)
+    on_records, judged = seen.on_records, seen.on_stays.verdicts
+    kept, kept_on_stays = plain[on_records.rule], plain[judged.rule]
+    return Seen(
+        seen.tracks,
+        Verdicts(on_records.rule[kept], on_records.code[kept]),
+        seen.stays,
+        replace(
+            seen.on_stays,
+            verdicts=Verdicts(judged.rule[kept_on_stays], judged.code[kept_on_stays]),
+        ),
+    )
 
 
 def condition_key(vehicle_id: str, rule_id: str, zone_id: str, moment: str) -> str:
@@ -227,7 +254,11 @@ def _due(book: RuleBook, now: Conditions, tracks: Tracks, entries: _Entries, fou
     return due
 
 
-def _rows_after(found: Spans, key: _Key, tracks: Tracks) -> Rows:
-    """(spans,) the row that ends each span, -1 where it goes on."""
-    _, run, _ = key.split(found.subject)
-    return np.where(found.ended, tracks.start[run] + found.last + 1, -1)
+def _turns(found: Spans, key: _Key, tracks: Tracks, due: Rows) -> Turns:
+    """The rows at which the condition of each span takes a turn; ``due``: where its alarm is."""
+    start = tracks.start[key.split(found.subject)[1]]
+    return Turns(
+        begun=np.where(found.first >= 0, start + found.first, -1),
+        due=due,
+        after=np.where(found.ended, start + found.last + 1, -1),
+    )

@@ -1,6 +1,6 @@
 """Rule conditions that hold, and the verdicts on stays that they follow from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -79,6 +79,16 @@ def judge_stays(
     book: RuleBook, tracks: Tracks, stays: Stays, known: Judged | None = None
 ) -> StayVerdicts:
     """Judge the rules on stays for every row of every stay; ``known`` saves doing it twice."""
+    found = _judge_stays(book, tracks, stays, known)
+    if tracks.past is None:
+        return found
+    looking = book.judge_stays(tracks.frame, found.row, found.zone, tracks.past)
+    return replace(found, verdicts=found.verdicts.plus(looking))
+
+
+def _judge_stays(
+    book: RuleBook, tracks: Tracks, stays: Stays, known: Judged | None
+) -> StayVerdicts:
     row, stay = stays.pairs()
     zone = stays.zone[stay]
     if known is None:

@@ -10,6 +10,7 @@ Everything is decided from fixes, in order of event time, at the first fix that 
 of any size give the same course.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,14 +31,28 @@ _BEYOND: Final = int(np.iinfo(np.intp).max)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What courses are followed through: the records, the zones, names given before."""
+    """What courses are followed through: the records, the zones, names given before.
+
+    ``leg_row``, ``leg_us``, ``first``: of the legs their row and the time of the fix they lead to,
+    of the runs their first leg. Lists, as they are looked into one by one.
+    """
 
     fences: Fences
     tracks: Tracks
     legs: Legs
     names: Mapping[str, str]
+    leg_row: list[int]
+    leg_us: list[int]
+    first: list[int]
     clear_of: Callable[[int, int, float], bool]
     """Whether the fix at the end of a leg lies farther than a distance (m) from a zone."""
+
+    def first_from(self, run: int, row: int, time_us: int) -> int:
+        """The first leg of ``run`` from a row on whose fix has the time or a later one, else -1."""
+        begin, end = self.first[run], self.first[run + 1]
+        leg = bisect_left(self.leg_row, row, begin, end)
+        leg = bisect_left(self.leg_us, time_us, leg, end)
+        return leg if leg < end else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +123,11 @@ class Course:
         self._settle(_BEYOND, None)
         if self.phase in (INSIDE, LEAVING):
             self._stay(int(self.scene.tracks.start[self.run + 1]))
-        elif self.phase == AWAY and self._latest_us(_BEYOND) >= self.since_us + self._window_us():
-            self.phase = NO_VISIT
+        elif self.phase == AWAY:
+            # A visit of no length counts until time has passed, without a window too.
+            kept_us = self.since_us + max(self._window_us(), 1)
+            if self._latest_us(_BEYOND) >= kept_us:
+                self.phase = NO_VISIT
 
     def state(self) -> tuple[Any, ...] | None:
         """The course as a row of ``Visits``, None where there is nothing to remember."""
@@ -125,7 +143,8 @@ class Course:
             self.phase = ENTERING
             self.entered_us, self.moment = change.time_us, change.crossing
             zone = self.scene.fences.zones[self.zone]
-            fresh = visit_identity(zone, self.vehicle_id, change.time_us)
+            again = self.spent.count((change.time_us, change.time_us))
+            fresh = visit_identity(zone, self.vehicle_id, change.time_us, again)
             self.visit_id = self.scene.names.get(fresh, fresh)
             self.since_us = change.time_us
         elif self.phase == ENTERING and self.lost:
@@ -180,11 +199,11 @@ class Course:
         """The record that shows that the phase has held for its time, None = none does yet."""
         if self.lost:
             return None
-        legs, due_us = self.scene.legs, self.since_us + int(hold_us)
-        leg = legs.first_from(self.run, self.seen, due_us)
-        while 0 <= leg < legs.first[self.run + 1] and legs.row[leg] < next_row:
+        scene, due_us = self.scene, self.since_us + int(hold_us)
+        leg = scene.first_from(self.run, self.seen, due_us)
+        while 0 <= leg < scene.first[self.run + 1] and scene.leg_row[leg] < next_row:
             if self.phase == ENTERING or self._is_clear(leg):
-                return int(legs.row[leg])
+                return scene.leg_row[leg]
             leg += 1
         if next_us is None or next_us < due_us:
             return None
@@ -230,17 +249,21 @@ class Course:
         self._end_visit(((self.entered_us, crossing.time_us),))
 
     def _end_visit(self, spent: tuple[tuple[int, int], ...]) -> None:
-        """Forget the visit but for what counts for the dwell limit over several."""
-        since_us, code, window_us = self.since_us, self.code, self._window_us()
-        kept = still_counted(self.spent + spent, since_us, window_us)
+        """Forget the visit but for what counts for the dwell limit over several.
+
+        Visits of no length are kept as long as another one may begin at the same time.
+        """
+        since_us, code, spent = self.since_us, self.code, self.spent + spent
+        kept = still_counted(spent, since_us, self._window_us())
+        kept = kept or tuple(span for span in spent if span == (since_us, since_us))
         self._begin()
         self.code = code
         if kept:
             self.phase, self.since_us, self.spent = AWAY, since_us, kept
 
     def _tell_dwell(self, next_row: int) -> None:
-        leg = self.scene.legs.first_from(self.run, self.seen, self.dwell_due_us)
-        row = min(next_row, int(self.scene.legs.row[leg]) if leg >= 0 else next_row)
+        leg = self.scene.first_from(self.run, self.seen, self.dwell_due_us)
+        row = min(next_row, self.scene.leg_row[leg] if leg >= 0 else next_row)
         zone = self.scene.fences.zones[self.zone]
         event = dwell_event(zone, self.vehicle_id, self.visit_id, self.dwell_due_us,
                             self.entered_us)  # fmt: skip

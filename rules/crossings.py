@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 
+from rules.coverage import Coverage
 from rules.zone_cells import counted
 from rules.zone_geometry import Shapes
 from schemas.frame import Bools, Floats, Rows
@@ -147,6 +148,7 @@ class ZoneEdges:
         low = np.stack((self._lon.min(axis=1), self._lat.min(axis=1)), -1) - NEAR_DEG
         high = np.stack((self._lon.max(axis=1), self._lat.max(axis=1)), -1) + NEAR_DEG
         self._tree = shapely.STRtree(shapely.linestrings(np.stack((low, high), axis=1)))
+        self._coverage = Coverage(low, high)
 
     def stretches(self, ends: Ends, holds: Holds) -> Stretches:
         """Pairs and stretches of the ways (lon0, lat0, lon1, lat1), (n,) each, deg.
@@ -171,8 +173,11 @@ class ZoneEdges:
 
     def _cuts(self, ways: _Ways) -> _Cuts | None:
         """All places where ways meet edges, as both lie in the plane."""
+        # Of each way its begin and end, of these lon and lat.
         ends = np.stack(ways.ends, -1).reshape(-1, 2, 2)
-        way, chunk = self._tree.query(shapely.linestrings(ends))
+        asked = np.flatnonzero(self._coverage.may_meet(ends.min(axis=1), ends.max(axis=1)))
+        way, chunk = self._tree.query(shapely.linestrings(ends[asked]))
+        way = asked[way]
         batches = [
             cuts
             for begin in range(0, len(way), _CHUNKS_AT_ONCE)

@@ -32,14 +32,19 @@ class Keys:
 def keys_of(registry: Registry, memory: Memory) -> Keys:
     """The keys of the places that a memory of this registry refers to."""
     zones, rules = registry.fences.zones, registry.book.rules
-    remembered = (memory.visits, memory.approaches, memory.outings, memory.conditions)
+    remembered = (
+        memory.visits,
+        memory.approaches,
+        memory.outings,
+        memory.conditions,
+        memory.timers,
+    )
     used = np.unique(np.concatenate([part.zone for part in remembered]))
+    by_rules = (memory.conditions, memory.timers, memory.sightings)
+    used_rules = np.unique(np.concatenate([part.rule for part in by_rules]))
     return Keys(
         {z: (zones[z].id, zones[z].version) for z in used.tolist() if z != NO_ZONE},
-        {
-            r: (rules[r].rule.id, rules[r].rule.version)
-            for r in np.unique(memory.conditions.rule).tolist()
-        },
+        {r: (rules[r].rule.id, rules[r].rule.version) for r in used_rules.tolist()},
     )
 
 
@@ -52,10 +57,7 @@ def carried_over(memory: Memory, keys: Keys, registry: Registry) -> Memory:
     zones = _places(keys.zones, registry.fences.place_of, "zone")
     rules = _places(keys.rules, registry.book.place_of, "rule")
     visits, approaches, conditions = memory.visits, memory.approaches, memory.conditions
-    with_zone = where(conditions.zone != NO_ZONE)
-    condition_zone = conditions.zone.copy()
-    condition_zone[with_zone] = _moved(conditions.zone[with_zone], zones)
-    roster = memory.roster
+    timers, sightings, roster = memory.timers, memory.sightings, memory.roster
     cell = np.full_like(roster.fixes.cell, -1)
     return replace(
         memory,
@@ -63,8 +65,23 @@ def carried_over(memory: Memory, keys: Keys, registry: Registry) -> Memory:
         visits=replace(visits, zone=_moved(visits.zone, zones)),
         approaches=replace(approaches, zone=_moved(approaches.zone, zones)),
         outings=replace(memory.outings, zone=_moved(memory.outings.zone, zones)),
-        conditions=replace(conditions, rule=_moved(conditions.rule, rules), zone=condition_zone),
+        conditions=replace(
+            conditions,
+            rule=_moved(conditions.rule, rules),
+            zone=_moved_if_any(conditions.zone, zones),
+        ),
+        timers=replace(
+            timers, rule=_moved(timers.rule, rules), zone=_moved_if_any(timers.zone, zones)
+        ),
+        sightings=replace(sightings, rule=_moved(sightings.rule, rules)),
     )
+
+
+def _moved_if_any(zone: Rows, zones: Mapping[int, int]) -> Rows:
+    """New places of zones of which some are ``NO_ZONE``."""
+    moved, with_zone = zone.copy(), where(zone != NO_ZONE)
+    moved[with_zone] = _moved(zone[with_zone], zones)
+    return moved
 
 
 def _places(

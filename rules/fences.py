@@ -67,10 +67,9 @@ class Presence:
         certain: Bools = self.code[pairs] == IN
         return certain
 
-    def rows_unknown(self) -> int:
-        """How many rows may be in a zone but nobody can tell."""
-        unknown = self.code == UNKNOWN
-        return len(np.unique(self.row[unknown])) if unknown.any() else 0
+    def rows_unknown(self) -> Rows:
+        """The rows that may be in a zone but nobody can tell, ascending."""
+        return np.unique(self.row[self.code == UNKNOWN])
 
     def among(self, rows: Rows) -> "Presence":
         """The pairs of ``rows`` (ascending), rows counted within them."""

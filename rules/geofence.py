@@ -66,15 +66,24 @@ def follow(
     stays = _whole(idle, tracks, run[here][~busy])
     gone = np.ones(len(visits), np.bool_)
     gone[here[~busy]] = gone[run < 0] = False
-    scene = Scene(fences, tracks, legs, names, _clear_of(fences, legs))
     courses: list[Course] = []
     if gone.any() or len(changes):
+        scene = Scene(
+            fences,
+            tracks,
+            legs,
+            names,
+            legs.row.tolist(),
+            legs.after.time_us.tolist(),
+            legs.first.tolist(),
+            _clear_of(fences, legs),
+        )
         courses = _courses(scene, known.take(where(busy)), subject[busy], changes)
         visits = visits.take(where(~gone)).plus(
             visits_of([row for course in courses if (row := course.state())])
         )
         stays = _joined(stays, [stay for course in courses for stay in course.stays])
-    told = [one for course in courses for one in course.told] + _gaps(scene, courses)
+    told = [one for course in courses for one in course.told] + _gaps(moves, fences, courses)
     told.sort(key=_order)
     return visits, stays, [one.event for one in told]
 
@@ -94,7 +103,7 @@ def _due(fences: Fences, legs: Legs, run: Rows, known: Visits) -> Bools:
     hold_us[entering] = fences.min_inside_us[known.zone[entering]]
     hold_us[leaving] = fences.min_outside_us[known.zone[leaving]]
     away = known.phase == AWAY
-    hold_us[away] = fences.dwell_window_us[known.zone[away]]
+    hold_us[away] = np.maximum(fences.dwell_window_us[known.zone[away]], 1)
     due_us = np.where(known.phase == INSIDE, known.dwell_due_us, known.since_us + hold_us)
     return has_fix & (newest_us >= due_us)
 
@@ -181,13 +190,13 @@ def _uncertainty_s(legs: Legs, changes: Changes) -> list[float]:
     return found
 
 
-def _gaps(scene: Scene, courses: list[Course]) -> list[Told]:
+def _gaps(moves: Moves, fences: Fences, courses: list[Course]) -> list[Told]:
     """The gaps in the tracks that end here: of a vehicle's limits, or of a zone it was in."""
-    legs, tracks = scene.legs, scene.tracks
+    legs, tracks = moves.legs, moves.tracks
     lost: dict[int, set[str]] = {}
     for course in courses:
         for row in course.lost_at:
-            lost.setdefault(row, set()).add(scene.fences.zones[course.zone].id)
+            lost.setdefault(row, set()).add(fences.zones[course.zone].id)
     wide = legs.row[where(legs.known & ~legs.trusted)].tolist()
     told = []
     for row in sorted(lost.keys() | set(wide)):

@@ -1,19 +1,21 @@
-"""A key group's watch: one frame goes in, the state moves on, what there is to tell comes out.
+"""The watch of key groups: one frame goes in, the state moves on, what there is to tell comes out.
 
-All stages share one step and one immutable state. Records in order run once; late ones inside the
-allowed lateness are put in their place by running their vehicles' latest records again.
+Groups of one worker advance together (``rules.cohort``), for a pass has its price whatever its
+size; each is kept by itself. All stages share one step and one immutable state. Records in order
+run once; late ones inside the allowed lateness are put in their place by running their vehicles'
+latest records again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from rules import alarms
+from rules import tallies
 from rules.assessment import Assessment, assess_part
+from rules.clocks import Mark
 from rules.editions import Keys, carried_over, keys_of
-from rules.expressions import ERROR
 from rules.history import Chunk, History
 from rules.late import late_events
 from rules.legs import Limits
@@ -22,41 +24,50 @@ from rules.registry import Registry
 from rules.revision import Judged, Revised, rejudge, revise
 from rules.sayings import Sayings
 from rules.stages import Judges, Outcome, run
+from rules.standing import Standing, settle
+from rules.tallies import Tallies
 from rules.tracks import FOREVER, NEVER, runs_of
 from schemas.delivery import Delivery
-from schemas.event import Event, identity
+from schemas.event import Event
 from schemas.frame import Frame, Longs, Rows, where
 from schemas.topics import COMPLIANCE_VIOLATIONS, GEOFENCING_EVENTS, LATE_TELEMETRY
-
-TALLIES: Final = "_tallies"
-TALLIED: Final = "farwatch.pipeline.tallied.v1"
 
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """What the watch remembers of a key group; ``tallies`` counts since the beginning.
+    """What the watch remembers of a key group, or of some together.
 
-    ``registry``: the one whose places the memory has; None after a restart, when ``keys`` tells
-    what they mean.
+    ``high_water_us``: the newest event time of the groups' records. ``tallies``: counts since the
+    beginning, by the group's key, then by name. ``standing``: how far time has come, and the alarms
+    of absence that stand. ``registry``: the one whose places the memory has; None in a new state,
+    and after a restart, when ``keys`` tells what they mean and ``edition`` which registry that was.
     """
 
     memory: Memory = field(default_factory=Memory)
     history: History = field(default_factory=History)
     sayings: Sayings = field(default_factory=Sayings)
-    pending: alarms.Pending = field(default_factory=alarms.Pending)
-    tallies: Mapping[str, int] = field(default_factory=dict)
+    high_water_us: int = 0
+    tallies: Tallies = field(default_factory=dict)
     registry: Registry | None = field(default=None, compare=False)
     keys: Keys = field(default_factory=Keys, compare=False)
+    standing: Standing = field(default_factory=Standing)
+    edition: str = field(default="", compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        keys = self.keys if self.registry is None else keys_of(self.registry, self.memory)
-        parts = (self.memory, self.history, self.sayings, self.pending, self.tallies)
-        return GroupState, (*parts, None, keys)
+        keys, edition = self.keys, self.edition
+        if self.registry is not None:
+            keys, edition = keys_of(self.registry, self.memory), self.registry.fingerprint
+        parts = (self.memory, self.history, self.sayings, self.high_water_us, self.tallies)
+        return GroupState, (*parts, None, keys, self.standing, edition)
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
         """The history, each chunk of which needs to be persisted but once."""
         return self.history.chunks
+
+    def gathered(self) -> "GroupState":
+        """This state with a history of fewer chunks."""
+        return replace(self, history=self.history.gathered())
 
     def with_chunks(self, chunks: tuple[Chunk, ...]) -> "GroupState":
         """This state with another history."""
@@ -68,14 +79,12 @@ class Policy:
     """How records are judged and results told.
 
     ``limits``: what vehicles may do between two fixes. ``lateness_us``: how far behind its
-    vehicle's newest record one may come and still revise what was said. ``warning_batch_us``:
-    length of a batch of warnings, event time. ``tally``: tell the counts of the group after each
-    frame, on the internal topic ``TALLIES``.
+    vehicle's newest record one may come and still revise what was said. ``tally``: tell the counts
+    of the group after each frame, on an internal topic.
     """
 
     limits: Limits = field(default_factory=Limits)
     lateness_us: int = 120_000_000
-    warning_batch_us: int = 300_000_000
     tally: bool = False
 
 
@@ -97,43 +106,109 @@ class _Late:
 def advance(
     policy: Policy, registry: Registry, state: GroupState, seen: Assessment
 ) -> tuple[GroupState, list[Delivery]]:
-    """Take in one assessed frame: the state after it and what there is to tell, in order."""
-    state, zone_events, alarm_events = _under(registry, policy, state, seen.key)
+    """Take in one assessed frame: the state after it and what there is to tell, in order.
+
+    A frame without records tells how far time has come.
+    """
+    state, before = under(registry, policy, state, seen.key)
+    if not len(seen.frame):
+        standing = state.standing.heard(seen.mark, np.empty(0, np.intp), 0)
+        return _settled(registry, replace(state, standing=standing), before)
     if seen.edition != registry.fingerprint:
-        seen = assess_part(registry, seen.key, seen.frame)
+        again = assess_part(registry, seen.frame, seen.keys, seen.start)
+        seen = replace(again, mark=seen.mark, trace=seen.trace)
     judges = Judges(registry, policy.limits, state.sayings.names)
     # Late rows take their place in what was before; then the others run.
     late = _late_rows(policy, state, seen)
-    state, of_late = _revised(judges, state, seen, late)
-    zone_events, alarm_events = zone_events + of_late[0], alarm_events + of_late[1]
+    state, revised = _revised(judges, state, seen, late, before)
+    zone_events, alarm_events = revised.zone_events, revised.alarm_events
     in_order = seen if late is None else seen.without(np.union1d(late.revising, late.too_late))
     outcome = run(replace(judges, names=state.sayings.names), state.memory, in_order)
     sayings, now_zone = state.sayings.told(outcome.zone_events, outcome.memory.roster)
     sayings, now_alarm = sayings.told(outcome.alarm_events, outcome.memory.roster)
-    zone_events, alarm_events = zone_events + now_zone, alarm_events + now_alarm
-    pending, alerts = alarms.route(
-        state.pending, alarm_events, newest_us(seen.frame), policy.warning_batch_us
+    moved_on, count = outcome.intake.tracks.slot, len(outcome.memory.roster)
+    standing, sayings, absences = settle(
+        registry.book,
+        outcome.memory,
+        (state.standing.heard(seen.mark, moved_on, count), sayings),
+        (revised.absences_said, revised.absences + outcome.absences),
     )
+    zone_events, alarm_events = zone_events + now_zone, alarm_events + now_alarm + absences
     deliveries = [Delivery(GEOFENCING_EVENTS, event) for event in zone_events]
     deliveries += [Delivery(COMPLIANCE_VIOLATIONS, event) for event in alarm_events]
-    deliveries += alerts
     deliveries += [Delivery(LATE_TELEMETRY, event) for event in _late(registry, seen, late)]
     moved = GroupState(
         outcome.memory,
         state.history,
         sayings,
-        pending,
-        _count(state.tallies, seen, late),
+        max(state.high_water_us, newest_us(seen.frame)),
+        tallies.counted(
+            state.tallies,
+            seen,
+            _by_count(late),
+            tallies.failures(registry.book, seen, in_order, outcome),
+        ),
         registry,
+        standing=standing,
     )
     moved = _recorded(registry, policy, state.memory, moved, outcome)
-    return moved, deliveries + (_tallies(moved) if policy.tally else [])
+    return moved, deliveries + (tallies.told(moved.tallies, seen) if policy.tally else [])
 
 
-def release(policy: Policy, state: GroupState) -> tuple[GroupState, list[Delivery]]:
-    """Tell the warnings that wait for the end of their batch now."""
-    pending, told = alarms.release(state.pending, policy.warning_batch_us)
-    return replace(state, pending=pending), told
+def go_on(
+    policy: Policy, registry: Registry, state: GroupState, marks: Sequence[Mark]
+) -> tuple[GroupState, list[Delivery]]:
+    """Time goes on without records: as far as the watermarks say."""
+    if not marks or not registry.book.absence.any():
+        return state, []
+    state, before = under(registry, policy, state, "")
+    standing = state.standing
+    for mark in marks:
+        standing = standing.heard(mark, np.empty(0, np.intp), 0)
+    return _settled(registry, replace(state, standing=standing), before)
+
+
+def finish(
+    policy: Policy, registry: Registry, state: GroupState
+) -> tuple[GroupState, list[Delivery]]:
+    """At the end of the input all parts of the source have come as far as the farthest."""
+    state, before = under(registry, policy, state, "")
+    standing = replace(state.standing, clocks=state.standing.clocks.ended())
+    return _settled(registry, replace(state, standing=standing), before)
+
+
+def placed(registry: Registry, state: GroupState) -> GroupState:
+    """A state as another run left it, in the places of the registry that it was judged by.
+
+    Raises:
+        GoneError: see ``carried_over``.
+    """
+    memory = carried_over(state.memory, state.keys, registry)
+    history = state.history.carried_over(registry)
+    return replace(state, memory=memory, history=history, registry=registry)
+
+
+def taken_up(
+    registry: Registry, policy: Policy, state: GroupState
+) -> tuple[GroupState, list[Delivery]]:
+    """The state in the places of another registry, and what is to be told for that."""
+    return _settled(registry, *under(registry, policy, state, ""))
+
+
+def _settled(
+    registry: Registry, state: GroupState, before: Revised
+) -> tuple[GroupState, list[Delivery]]:
+    """The state after time alone has gone on, and what there is to tell."""
+    standing, sayings, absences = settle(
+        registry.book,
+        state.memory,
+        (state.standing, state.sayings),
+        (before.absences_said, before.absences),
+    )
+    alarm_events = before.alarm_events + absences
+    deliveries = [Delivery(GEOFENCING_EVENTS, event) for event in before.zone_events]
+    deliveries += [Delivery(COMPLIANCE_VIOLATIONS, event) for event in alarm_events]
+    return replace(state, standing=standing, sayings=sayings), deliveries
 
 
 def newest_us(frame: Frame) -> int:
@@ -167,49 +242,48 @@ def _bases(state: GroupState, time_us: Longs, slot: Rows) -> Rows:
     return state.history.bases(slots, oldest_us, len(state.memory.roster))[of_row]
 
 
-_Corrections = tuple[list[Event], list[Event]]
-"""Zone events, alarm events."""
-
-
 def _revised(
-    judges: Judges, state: GroupState, seen: Assessment, late: _Late | None
-) -> tuple[GroupState, _Corrections]:
+    judges: Judges, state: GroupState, seen: Assessment, late: _Late | None, before: Revised
+) -> tuple[GroupState, Revised]:
+    """The state with the late records in their places, and all corrections so far."""
     if late is None or not len(late.revising):
-        return state, ([], [])
+        return state, before
     frame = seen.frame.take(late.revising)
-    before = Revised(state.memory, state.sayings, [], [])
     part = replace(seen, frame=frame)
     revised = revise(judges, before, state.history, part, late.slot, late.base)
     history = state.history.add(frame, late.slot, late=True)
     moved = replace(state, memory=revised.memory, sayings=revised.sayings, history=history)
-    return moved, (revised.zone_events, revised.alarm_events)
+    return moved, revised
 
 
-def _under(
+def under(
     registry: Registry, policy: Policy, state: GroupState, key: str
-) -> tuple[GroupState, list[Event], list[Event]]:
+) -> tuple[GroupState, Revised]:
     """The state in the places of a registry, and what is to be corrected for it.
 
     Where the registry says something else of the past than the one before it, the records of the
-    history are judged again.
+    history are judged again; where it has other rules on absence, too, since those who are silent
+    are known from there alone.
     """
     old = state.registry
-    if old is registry:
-        return state, [], []
-    keys = state.keys if old is None else keys_of(old, state.memory)
-    memory = carried_over(state.memory, keys, registry)
-    history = state.history.carried_over(registry)
+    if old is None:
+        state = placed(registry, state)
+    if old is None or old is registry:
+        return state, Revised(state.memory, state.sayings, [], [])
+    memory = carried_over(state.memory, keys_of(old, state.memory), registry)
+    unseen = registry.book.waits_for - old.book.waits_for
+    past = registry.changed_us(old) <= state.high_water_us
+    told_from = state.history
+    if past or unseen:
+        told_from = told_from.rebased(state.memory.roster, policy.lateness_us)
+    history = told_from.carried_over(registry)
     moved = replace(state, memory=memory, history=history, registry=registry)
-    if old is None or registry.changed_us(old) > state.pending.high_water_us:
-        return moved, [], []
-    told_by = Judged(Judges(old, policy.limits), state.history)
-    judged_by = Judged(Judges(registry, policy.limits), history)
     before = Revised(memory, state.sayings, [], [])
-    revised = rejudge(key, before, told_by, judged_by)
-    moved = replace(
-        moved, memory=revised.memory, sayings=revised.sayings, history=history.from_first()
-    )
-    return moved, revised.zone_events, revised.alarm_events
+    if not past and not unseen:
+        return moved, before
+    judged_by = Judged(Judges(registry, policy.limits), history)
+    revised = rejudge(key, before, Judged(Judges(old, policy.limits), told_from), judged_by)
+    return replace(moved, memory=revised.memory, sayings=revised.sayings), revised
 
 
 def _recorded(
@@ -220,13 +294,22 @@ def _recorded(
     if not policy.lateness_us or not len(tracks.frame):
         return moved
     history, sayings, roster = moved.history, moved.sayings, moved.memory.roster
-    at_us = moved.pending.high_water_us
+    at_us = moved.high_water_us
     if history.wants_checkpoint(at_us, policy.lateness_us):
         keys = keys_of(registry, before)
         history = history.checkpoint(before, keys, at_us).forget(roster, policy.lateness_us)
-        sayings = sayings.forget(moved.memory, history.final_us(len(roster)))
+        standing = {event.data["alarm_id"] for event in moved.standing.events}
+        sayings = sayings.forget(moved.memory, history.final_us(len(roster)), standing)
     history = history.add(tracks.frame, tracks.slot[tracks.run], late=False)
     return replace(moved, history=history, sayings=sayings)
+
+
+def _by_count(late: _Late | None) -> dict[str, Rows]:
+    none = np.empty(0, np.intp)
+    return {
+        "late": none if late is None else late.too_late,
+        "revising": none if late is None else late.revising,
+    }
 
 
 def _late(registry: Registry, seen: Assessment, late: _Late | None) -> list[Event]:
@@ -234,29 +317,3 @@ def _late(registry: Registry, seen: Assessment, late: _Late | None) -> list[Even
         return []
     rows = late.too_late
     return late_events(registry, seen.frame.take(rows), late.newest_us, seen.presence.among(rows))
-
-
-def _tallies(state: GroupState) -> list[Delivery]:
-    # The first vehicle a group ever had names the group; the count of records, the version.
-    first = state.memory.roster.ids[0]
-    event = Event(
-        type=TALLIED,
-        event_id=identity(TALLIED, first),
-        version=state.tallies["records"],
-        vehicle_id=first,
-        time_us=state.pending.high_water_us,
-        data=dict(state.tallies),
-    )
-    return [Delivery(TALLIES, event)]
-
-
-def _count(before: Mapping[str, int], seen: Assessment, late: _Late | None) -> dict[str, int]:
-    found = {
-        "records": len(seen.frame),
-        "late": 0 if late is None else len(late.too_late),
-        "revising": 0 if late is None else len(late.revising),
-        "no_position": int(np.count_nonzero(np.isnan(seen.frame.number("longitude")))),
-        "unknown_depth": seen.presence.rows_unknown(),
-        "rule_errors": int(np.count_nonzero(seen.on_records.code == ERROR)),
-    }
-    return {name: before.get(name, 0) + count for name, count in found.items()}

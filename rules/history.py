@@ -21,7 +21,8 @@ from schemas.frame import Bools, Frame, Longs, Rows, concat, where
 CHECKPOINTS: Final = 8
 """Checkpoints kept, about: a fourth of the allowed lateness lies between two."""
 PIECE_ROWS: Final = 20_000
-"""Records between two checkpoints at most, about."""
+"""Records between two checkpoints at most, about; where there are many, a fourth of
+them, for the more checkpoints there are the more is moved when the oldest is forgotten."""
 SMALL_ROWS: Final = 256
 SMALL_PIECES: Final = 64
 """Pieces of fewer records than that, behind one another, become one at the latest at so many: live
@@ -59,39 +60,48 @@ class History:
     """Checkpoints and pieces in the order they came; the first is a checkpoint, if there is any.
 
     Chunks never change: their numbers, ascending, name them for ever. ``mark_us``: ``at_us`` of the
-    last checkpoint, None = there is none; ``rows_since``: records behind it.
+    last checkpoint, None = there is none; ``rows_since``: records behind it; ``stored``: chunks
+    from this number on have come since it was ``gathered``.
     """
 
     chunks: tuple[Chunk, ...] = ()
     numbered: int = 0
     mark_us: int | None = None
     rows_since: int = 0
+    stored: int = 0
 
     def add(self, frame: Frame, slot: Rows, *, late: bool) -> "History":
         """The history with the records of a frame behind it."""
         piece = Piece(self.numbered, frame, slot, late)
-        small, rows = self._small(), self.rows_since + len(frame)
-        if late or (len(small) + 1 < SMALL_PIECES and _rows(small) + len(frame) < SMALL_ROWS):
-            return replace(
-                self, chunks=(*self.chunks, piece), numbered=self.numbered + 1, rows_since=rows
-            )
-        whole = Piece(
-            self.numbered,
-            concat([*(one.frame for one in small), frame]),
-            np.concatenate([*(one.slot for one in small), slot]),
-            late=False,
-        )
-        kept = self.chunks[: len(self.chunks) - len(small)]
-        return replace(self, chunks=(*kept, whole), numbered=self.numbered + 1, rows_since=rows)
+        small, rows = self._last(), self.rows_since + len(frame)
+        chunks = (*self.chunks, piece)
+        full = len(small) + 1 >= SMALL_PIECES or _rows(small) + len(frame) >= SMALL_ROWS
+        if small and full and not late:
+            kept = self.chunks[: len(self.chunks) - len(small)]
+            chunks = (*kept, _joined(self.numbered, [*small, piece]))
+        return replace(self, chunks=chunks, numbered=self.numbered + 1, rows_since=rows)
 
-    def _small(self) -> list[Piece]:
-        """The small pieces at the end that came in order."""
-        small: list[Piece] = []
+    def gathered(self) -> "History":
+        """The history with what came at its end since the last time as one piece.
+
+        Before it is persisted: each piece has its price there.
+        """
+        last, chunks, numbered = self._last(self.stored), self.chunks, self.numbered
+        if len(last) > 1:
+            chunks = (*chunks[: len(chunks) - len(last)], _joined(numbered, last))
+            numbered += 1
+        return replace(self, chunks=chunks, numbered=numbered, stored=numbered)
+
+    def _last(self, new_from: int | None = None) -> list[Piece]:
+        """The pieces at the end that came in order and are small, or new from a number on."""
+        last: list[Piece] = []
         for chunk in reversed(self.chunks):
-            if isinstance(chunk, Checkpoint) or chunk.late or len(chunk.slot) >= SMALL_ROWS:
+            if isinstance(chunk, Checkpoint) or chunk.late:
                 break
-            small.append(chunk)
-        return small[::-1]
+            if len(chunk.slot) >= SMALL_ROWS and (new_from is None or chunk.number < new_from):
+                break
+            last.append(chunk)
+        return last[::-1]
 
     def checkpoint(self, memory: Memory, keys: Keys, at_us: int) -> "History":
         """The history with a checkpoint behind it; ``keys``: of the memory."""
@@ -100,7 +110,9 @@ class History:
 
     def wants_checkpoint(self, at_us: int, lateness_us: int) -> bool:
         """Whether it is time for a checkpoint, at the group's newest event time ``at_us``."""
-        if self.mark_us is None or self.rows_since > PIECE_ROWS:
+        if self.mark_us is None:
+            return True
+        if self.rows_since > PIECE_ROWS and 4 * self.rows_since > _rows(list(self.pieces())):
             return True
         return self.rows_since > 0 and at_us - self.mark_us >= lateness_us // 4
 
@@ -113,16 +125,25 @@ class History:
         slots = [chunk.slot for chunk in self.chunks if isinstance(chunk, Piece)]
         return np.unique(np.concatenate(slots)) if slots else np.empty(0, np.intp)
 
-    def from_first(self) -> "History":
-        """The history with its first checkpoint alone: what others remember counts no more."""
-        pieces = tuple(c for c in self.chunks if isinstance(c, Piece))
-        [first] = self.chunks[:1] or [None]
-        return replace(
-            self,
-            chunks=self.chunks[:1] + pieces,
-            mark_us=first.at_us if isinstance(first, Checkpoint) else None,
-            rows_since=_rows(pieces),
-        )
+    def rebased(self, roster: Roster, lateness_us: int) -> "History":
+        """The same with one checkpoint: every vehicle has the newest one that may be needed."""
+        if not self.chunks:
+            return self
+        count = len(roster)
+        low_us = np.where(roster.last_us == NEVER, NEVER, roster.last_us - lateness_us)
+        base = np.maximum(self.bases(np.arange(count), low_us, count), 0)
+        places = np.unique(base).tolist()
+        mixed = self.memory_at(0, roster)
+        pieces: list[Piece] = []
+        for place in places:
+            slots = where(base == place)
+            mixed = mixed.put(slots, self.memory_at(place, roster).only(slots))
+            if found := self.records(place, base == place):
+                # What came late among these stays marked so, as in ``_without_first``.
+                pieces.append(Piece(self.numbered + 1 + len(pieces), *found, late=True))
+        at_us = max(c.at_us for c in self.chunks if isinstance(c, Checkpoint))
+        mark = Checkpoint(self.numbered, mixed.nameless(), self.keys(0, *places), at_us)
+        return History((mark, *pieces), self.numbered + 1 + len(pieces), at_us, _rows(pieces))
 
     def memory_at(self, place: int, roster: Roster) -> Memory:
         """What the checkpoint at ``place`` remembers, of the vehicles that ``roster`` knows."""
@@ -158,14 +179,15 @@ class History:
         """
         found = [
             (piece.frame.take(rows), piece.slot[rows])
-            for piece in self._pieces(place)
+            for piece in self.pieces(place)
             if len(rows := where(chosen[piece.slot]))
         ]
         if not found:
             return None
         return concat([frame for frame, _ in found]), np.concatenate([slot for _, slot in found])
 
-    def _pieces(self, place: int, end: int | None = None) -> Iterator[Piece]:
+    def pieces(self, place: int = 0, end: int | None = None) -> Iterator[Piece]:
+        """The pieces behind the checkpoint at ``place``, up to the chunk at ``end``."""
         for chunk in self.chunks[place:end]:
             if isinstance(chunk, Piece):
                 yield chunk
@@ -189,7 +211,7 @@ class History:
         """The history from its second checkpoint on, with what those in need have before it."""
         count = len(roster)
         before = np.zeros(count, np.bool_)
-        for piece in self._pieces(0, second):
+        for piece in self.pieces(0, second):
             before[piece.slot] = True
         slots = where(before)
         last_us = roster.last_us[slots]
@@ -206,13 +228,13 @@ class History:
         found = History(self.chunks[:second]).records(0, chosen)
         if found is None or not isinstance(mark, Checkpoint):
             return self._from(second)
-        base = Checkpoint(self.numbered, mixed.nameless(), self._keys(0, second), mark.at_us)
+        base = Checkpoint(self.numbered, mixed.nameless(), self.keys(0, second), mark.at_us)
         # What came late among these stays marked so: a checkpoint must not hold anything newer.
         piece = Piece(self.numbered + 1, *found, late=True)
         chunks = (base, piece, *self.chunks[second + 1 :])
         return replace(self, chunks=chunks, numbered=self.numbered + 2)
 
-    def _keys(self, *places: int) -> Keys:
+    def keys(self, *places: int) -> Keys:
         """The keys of some checkpoints of one registry together."""
         zones: dict[int, Version] = {}
         rules: dict[int, Version] = {}
@@ -243,6 +265,12 @@ class History:
 
     def _from(self, place: int) -> "History":
         return replace(self, chunks=self.chunks[place:])
+
+
+def _joined(number: int, pieces: Sequence[Piece]) -> Piece:
+    """Pieces that came in order as one."""
+    frame = concat([piece.frame for piece in pieces])
+    return Piece(number, frame, np.concatenate([piece.slot for piece in pieces]), late=False)
 
 
 def _rows(pieces: Sequence[Piece]) -> int:

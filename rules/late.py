@@ -16,8 +16,8 @@ def late_events(
     """One event a late record: the zones that certainly hold it, the rules that hold for it.
 
     ``frame``: n late records; ``newest_us``: (n,) event time of the newest record its vehicle had;
-    ``presence``: on these rows. A rule with ``for`` counts as soon as its condition is true: one
-    record alone has no duration.
+    ``presence``: on these rows. A rule with ``for`` or ``count`` counts as soon as its condition is
+    true: one record alone has no duration.
     """
     certain = (presence.code == IN) & (presence.zone < presence.zones)
     row, zone = presence.row[certain], presence.zone[certain]
@@ -27,9 +27,12 @@ def late_events(
     on_records = registry.book.judge_records(frame)
     on_stays = registry.book.judge_stays(frame, row, zone)
     rules: list[set[str]] = [set() for _ in range(len(frame))]
+    # What one record alone says nothing of: what has not been seen, what came before it.
+    beyond = registry.book.absence | registry.book.times.leads
     for judged, rows in ((on_records, np.arange(len(frame))), (on_stays, row)):
         for place, at in zip(*np.nonzero(judged.code == TRUE), strict=True):
-            rules[rows[at]].add(registry.book.rules[judged.rule[place]].rule.id)
+            if not beyond[judged.rule[place]]:
+                rules[rows[at]].add(registry.book.rules[judged.rule[place]].rule.id)
     return [
         late_event(frame, i, int(newest), {"zones": zones[i], "rules": sorted(rules[i])})
         for i, newest in enumerate(newest_us)

@@ -87,13 +87,6 @@ class Legs:
         leg = int(np.searchsorted(self.row, row)) - 1
         return int(self.after.time_us[leg] if leg >= self.first[run] else self.fix_us[run])
 
-    def first_from(self, run: int, row: int, time_us: int) -> int:
-        """The first leg of ``run`` from a row on whose fix has the time or a later one, else -1."""
-        begin, end = int(self.first[run]), int(self.first[run + 1])
-        leg = begin + int(np.searchsorted(self.after.time_us[begin:end], time_us))
-        leg = max(leg, begin + int(np.searchsorted(self.row[begin:end], row)))
-        return leg if leg < end else -1
-
     def at(self, leg: Rows, share: Floats) -> tuple[Longs, Floats]:
         """Time (k,) and the ``FIX_FIELDS`` (fields, k) at a share of the way of each leg."""
         before, after = self.before.take(leg), self.after.take(leg)

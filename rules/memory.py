@@ -1,12 +1,16 @@
-"""Memory: what the stages of the watch remember of the vehicles of a key group."""
+"""Memory: what the stages of the watch remember of the vehicles of key groups."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 import numpy as np
 
 from rules.approach import Approaches
 from rules.conditions import Conditions
+from rules.last_records import LastRecords
 from rules.outings import Outings
+from rules.timers import Sightings, Timers
 from rules.tracks import Roster
 from rules.visits import Visits
 from schemas.frame import Bools, Rows, where
@@ -24,6 +28,17 @@ class Memory:
     approaches: Approaches = field(default_factory=Approaches)
     outings: Outings = field(default_factory=Outings)
     conditions: Conditions = field(default_factory=Conditions)
+    timers: Timers = field(default_factory=Timers)
+    sightings: Sightings = field(default_factory=Sightings)
+    last: LastRecords = field(default_factory=LastRecords)
+
+    def __setstate__(self, state: list[Any]) -> None:
+        # A memory pickled before a part was added lacks it: nothing is remembered of that yet.
+        empty = [column.default_factory for column in fields(self)]
+        for column, value in zip(fields(self), state, strict=False):
+            object.__setattr__(self, column.name, value)
+        for column, make in list(zip(fields(self), empty, strict=True))[len(state) :]:
+            object.__setattr__(self, column.name, make())  # type: ignore[operator]
 
     def only(self, slots: Rows) -> "Memory":
         """What is remembered of the vehicles in ``slots``; the roster stays whole."""
@@ -36,13 +51,12 @@ class Memory:
         """
         chosen = _mask(self.roster, slots)
         kept, given = self._where(~chosen), other._where(chosen)  # noqa: SLF001 (own class)
-        return Memory(
-            self.roster.put(slots, other.roster),
-            kept.visits.plus(given.visits),
-            kept.approaches.plus(given.approaches),
-            kept.outings.plus(given.outings),
-            kept.conditions.plus(given.conditions),
-        )
+        return kept._plus(self.roster.put(slots, other.roster), given)  # noqa: SLF001 (own class)
+
+    def alone(self, slots: Rows) -> "Memory":
+        """The memory of the vehicles in ``slots`` (ascending) alone, slots counted among these."""
+        chosen = _mask(self.roster, slots)
+        return self._where(chosen)._seated(self.roster.take(slots), np.cumsum(chosen) - 1)  # noqa: SLF001 (own class)
 
     def seen_as(self, newer: Roster) -> "Memory":
         """This older memory with a roster that knows all vehicles of ``newer``."""
@@ -54,12 +68,38 @@ class Memory:
 
     def _where(self, chosen: Bools) -> "Memory":
         return replace(
-            self,
-            visits=self.visits.take(where(chosen[self.visits.slot])),
-            approaches=self.approaches.take(where(chosen[self.approaches.slot])),
-            outings=self.outings.take(where(chosen[self.outings.slot])),
-            conditions=self.conditions.take(where(chosen[self.conditions.slot])),
+            self, **{name: part.take(where(chosen[part.slot])) for name, part in self._parts()}
         )
+
+    def _plus(self, roster: Roster, other: "Memory") -> "Memory":
+        """What both remember, of the vehicles of ``roster``."""
+        pairs = zip(self._parts(), other._parts(), strict=True)  # noqa: SLF001 (own class)
+        return Memory(roster, **{name: part.plus(given) for (name, part), (_, given) in pairs})
+
+    def _seated(self, roster: Roster, slot: Rows) -> "Memory":
+        """The memory with other slots: ``slot``: (slots,) the new one of each, in ``roster``."""
+        parts = {name: replace(part, slot=slot[part.slot]) for name, part in self._parts()}
+        return Memory(roster, **parts)
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        """What is remembered, by name: columns with ``slot``, ``take`` and ``plus``."""
+        return [(name, getattr(self, name)) for name in _PARTS]
+
+
+_PARTS: Final = tuple(one.name for one in fields(Memory) if one.name != "roster")
+
+
+def joined(memories: Sequence[Memory]) -> Memory:
+    """One memory of the vehicles of several, whose slots follow one another; no vehicle is twice.
+
+    Either all have the vehicles' ids or none.
+    """
+    whole = Memory()
+    for memory in memories:
+        slot = np.arange(len(memory.roster)) + len(whole.roster)
+        roster = whole.roster.plus(memory.roster)
+        whole = whole._plus(roster, memory._seated(roster, slot))  # noqa: SLF001 (own class)
+    return whole
 
 
 def _mask(roster: Roster, slots: Rows) -> Bools:

@@ -6,8 +6,9 @@ The vehicles concerned run again from the newest checkpoint before what came lat
 condition it tells of overlaps the one it was first said of.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,12 +26,18 @@ from schemas.frame import Frame, Rows, concat, where
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """What revision made: the memory, what has been said, and the corrections to tell."""
+    """What revision made: the memory, what has been said, and the corrections to tell.
+
+    ``absences_said``, ``absences``: alarm events of absences that had ended, as told before and as
+    they are now; what stands decides with them what to tell (``rules.group``).
+    """
 
     memory: Memory
     sayings: Sayings
     zone_events: list[Event]
     alarm_events: list[Event]
+    absences_said: list[Event] = field(default_factory=list)
+    absences: list[Event] = field(default_factory=list)
 
 
 def revise(
@@ -102,6 +109,7 @@ class _Rerun:
             sayings,
             before.zone_events + zone_events,
             before.alarm_events + alarm_events,
+            *_net(before, old.absences if old else [], new.absences),
         )
 
     def _run(
@@ -117,7 +125,20 @@ class _Rerun:
         # Stable: of records of the same time what came first stays first.
         frame = frame.take(np.lexsort((frame.time_us, slot)))
         judges = replace(by.judges, names=sayings.names)
-        return run(judges, base, assess_part(judges.registry, self.key, frame))
+        whole = np.array([0, len(frame)])
+        return run(judges, base, assess_part(judges.registry, frame, (self.key,), whole))
+
+
+def _net(
+    before: Revised, old: Sequence[Event], new: Sequence[Event]
+) -> tuple[list[Event], list[Event]]:
+    """Absences as they had been told and as they are, of revisions one after the other.
+
+    What an earlier one made of them is not told yet, so that a later one takes its place.
+    """
+    undone, made = {e.event_id for e in old}, {e.event_id for e in before.absences}
+    said = before.absences_said + [e for e in old if e.event_id not in made]
+    return said, [*(e for e in before.absences if e.event_id not in undone), *new]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +193,16 @@ def _visits(roster: Roster, judges: Judges, outcome: Outcome) -> Iterator[_Episo
         for event in outcome.zone_events
         if event.type == ZONE_EXITED
     }
+    began: Counter[tuple[int, str, int]] = Counter()
     for event in outcome.zone_events:
         if event.type == ZONE_ENTERED:
             key = event.data["zone_id"], event.data["zone_version"]
             zone = fences.zones[fences.place_of[key]]
             visit_id, from_us = event.data["visit_id"], event.happened_us
-            fresh = visit_identity(zone, event.vehicle_id, from_us)
             slot = int(roster.find((event.vehicle_id,))[0])
+            again = began[slot, zone.id, from_us]
+            began[slot, zone.id, from_us] += 1
+            fresh = visit_identity(zone, event.vehicle_id, from_us, again)
             scope = (slot, zone.id)
             name = Name(visit_id, fresh, scope, slot, from_us)
             yield _Episode(name, until.get(visit_id, FOREVER))

@@ -1,6 +1,6 @@
 """Sayings: what must be kept of things said, so that they can be corrected under the same id."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -93,20 +93,37 @@ class Sayings:
                 told.append(event)
         return replace(self, versions=versions), told
 
-    def forget(self, memory: Memory, oldest_us: Longs) -> "Sayings":
+    def forget(self, memory: Memory, oldest_us: Longs, standing: Collection[str] = ()) -> "Sayings":
         """Without what no correction can concern any more.
 
-        ``oldest_us``: (vehicles,) event time up to which each vehicle's answers are final.
+        ``oldest_us``: (vehicles,) event time up to which each vehicle's answers are final;
+        ``standing``: alarms that what comes may still concern.
         """
         if not self.given and not self.versions:
             return self
         going_on = {*memory.visits.visit_id.tolist(), *memory.conditions.alarm_id.tolist()}
+        going_on.update(memory.timers.alarm_id.tolist(), standing)
         return Sayings(
             {k: name for k, name in self.given.items() if name.from_us >= oldest_us[name.slot]},
             {
                 k: said
                 for k, said in self.versions.items()
                 if said.time_us >= oldest_us[said.slot] or (said.of and said.of in going_on)
+            },
+        )
+
+    def seated(self, slot: Mapping[int, int]) -> "Sayings":
+        """What concerns the vehicles whose new slot is given, by the one they had."""
+        return Sayings(
+            {
+                key: name._replace(slot=slot[name.slot], scope=(slot[name.slot], *name.scope[1:]))
+                for key, name in self.given.items()
+                if name.slot in slot
+            },
+            {
+                key: said._replace(slot=slot[said.slot])
+                for key, said in self.versions.items()
+                if said.slot in slot
             },
         )
 

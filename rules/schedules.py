@@ -46,6 +46,15 @@ class Timetable:
             self._spans = _apart(*self._windows(np.arange(self._days.start, self._days.stop)))
         return self._spans
 
+    def open_at(self, time_us: Longs) -> Bools:
+        """(n,) whether a window is open."""
+        if not len(time_us):
+            return np.empty(0, np.bool_)
+        begin_us, end_us = self.spans(int(time_us.min()), int(time_us.max()))
+        window = np.searchsorted(end_us, time_us, side="right")
+        is_open: Bools = window < np.searchsorted(begin_us, time_us, side="right")
+        return is_open
+
     def _days_of(self, first_us: int, last_us: int) -> range:
         if self._schedule.solar_longitude is None:
             first, last = first_us // _DAY_US, last_us // _DAY_US
@@ -139,7 +148,8 @@ class Schedules:
     def between(self, zone: Rows, since_us: Longs, until_us: Longs) -> tuple[Rows, Longs, Longs]:
         """The windows that meet stretches of time: (k,) which stretch, begin and end of each.
 
-        By stretch, then time. A zone without a schedule has one, from ``NEVER`` to ``FOREVER``.
+        By stretch, then time. A zone without a schedule has one, from ``NEVER`` to ``FOREVER``; a
+        stretch that ends before it begins, as the way to a late fix does, meets no windows between.
         """
         if not self._timetables:
             return np.arange(len(zone)), np.full(len(zone), NEVER), np.full(len(zone), FOREVER)
@@ -148,6 +158,7 @@ class Schedules:
         for rows, (begin_us, end_us) in self._met(zone, since_us, until_us):
             first = np.searchsorted(end_us, since_us[rows], side="right")
             count = np.searchsorted(begin_us, until_us[rows], side="right") - first
+            count = np.maximum(count, 0)
             window = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
             found.append((np.repeat(rows, count), begin_us[window], end_us[window]))
         of, begin_us, end_us = (np.concatenate(columns) for columns in zip(*found, strict=True))

@@ -5,20 +5,25 @@ what revision rests on (``rules.revision``).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rules import approach, compliance, geofence
+import numpy as np
+
+from rules import absence, approach, compliance, geofence, timed
 from rules import outings as outing
 from rules.approach import headings
 from rules.assessment import Assessment
 from rules.compliance import Held, Seen
 from rules.conditions import Judged, judge_stays
+from rules.last_records import LastRecords
 from rules.legs import Limits, legs
 from rules.memory import Memory
 from rules.registry import Registry
-from rules.tracks import Intake, take_in
+from rules.rulebook import RuleBook, Verdicts
+from rules.tracks import Intake, Tracks, take_in
 from rules.ways import between_fixes
 from schemas.event import Event
+from schemas.frame import Rows, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,19 @@ class Judges:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the stages made of some records: the memory after them, the events, what held."""
+    """What the stages made of some records: the memory after them, the events, what held.
+
+    ``absences``: alarm events of absences that these records ended. ``failures``: by rule id and
+    reason, the rows in which rules that look back ended in an error.
+    """
 
     memory: Memory
     intake: Intake
     zone_events: list[Event]
     alarm_events: list[Event]
     held: Held
+    absences: list[Event] = field(default_factory=list)
+    failures: Mapping[tuple[str, str], Rows] = field(default_factory=dict)
 
 
 def run(judges: Judges, memory: Memory, seen: Assessment) -> Outcome:
@@ -68,10 +79,78 @@ def run(judges: Judges, memory: Memory, seen: Assessment) -> Outcome:
         held_pairs = presence.held()
         judged = Judged(presence.row[held_pairs], presence.zone[held_pairs], seen.on_presence)
     on_records = seen.on_records.take(intake.kept) if late else seen.on_records
+    tracks, on_records, last = _looked_back(book, memory.last, tracks, on_records)
     outings, stays = outing.follow(fences, memory.outings, tracks, ways, (presence, stays))
     on_stays = judge_stays(book, tracks, stays, judged)
+    followed = Seen(tracks, on_records, stays, on_stays)
     conditions, held, alarm_events = compliance.follow(
-        book, judges.names, memory.conditions, Seen(tracks, on_records, stays, on_stays)
+        book, judges.names, memory.conditions, followed
     )
-    moved = Memory(roster.moved_on(tracks, presence.cell), visits, approaches, outings, conditions)
-    return Outcome(moved, intake, zone_events, alarm_events, held)
+    moved = Memory(
+        roster.moved_on(tracks, presence.cell),
+        visits,
+        approaches,
+        outings,
+        conditions,
+        memory.timers,
+        memory.sightings,
+        last,
+    )
+    return _with_rules_on_time(
+        judges,
+        Outcome(
+            moved,
+            intake,
+            zone_events,
+            alarm_events,
+            held,
+            failures=_failures(book, intake, followed),
+        ),
+        followed,
+    )
+
+
+def _with_rules_on_time(judges: Judges, outcome: Outcome, seen: Seen) -> Outcome:
+    """The outcome with what rules on time make of the same records."""
+    book, memory = judges.registry.book, outcome.memory
+    if not book.timed.any() and not book.absence.any() and not len(memory.timers):
+        return outcome
+    of_absence = book.absence[memory.sightings.rule]
+    waiting = memory.sightings.take(where(of_absence))
+    leading = memory.sightings.take(where(~of_absence))
+    found = timed.follow(book, judges.names, memory.timers, leading, seen)
+    waiting, absences = absence.follow(book, waiting, seen)
+    events = outcome.alarm_events + found.events
+    events.sort(key=lambda event: (event.vehicle_id, event.happened_us))
+    return replace(
+        outcome,
+        memory=replace(memory, timers=found.timers, sightings=found.sightings.plus(waiting)),
+        alarm_events=events,
+        held=outcome.held.plus(found.held),
+        absences=absences,
+    )
+
+
+def _looked_back(
+    book: RuleBook, last: LastRecords, tracks: Tracks, on_records: Verdicts
+) -> tuple[Tracks, Verdicts, LastRecords]:
+    """The tracks with their past, and with the verdicts of rules that look back."""
+    if not book.look_back.asks:
+        return tracks, on_records, last
+    last, past = book.look_back.follow(last, tracks, book.on_records(tracks.frame))
+    tracks = replace(tracks, past=past)
+    return tracks, on_records.plus(book.judge_records(tracks.frame, past)), last
+
+
+def _failures(book: RuleBook, intake: Intake, seen: Seen) -> dict[tuple[str, str], Rows]:
+    """The rows in which rules that look back failed; all others show without the past."""
+    tracks, on_stays = seen.tracks, seen.on_stays
+    if tracks.past is None:
+        return {}
+    columns = book.on_records(tracks.frame, tracks.past)
+    found = book.failures(book.looking_back(seen.on_records), columns)
+    columns = book.on_stays(tracks.frame, on_stays.row, on_stays.zone, tracks.past)
+    for key, pairs in book.failures(book.looking_back(on_stays.verdicts), columns).items():
+        known = found.get(key, np.empty(0, np.intp))
+        found[key] = np.concatenate([known, on_stays.row[pairs]])
+    return {key: intake.kept[rows] for key, rows in found.items()}

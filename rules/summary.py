@@ -74,7 +74,7 @@ def summarise(windowing: Windowing, groups: KeyGroups, frame: Frame) -> Iterator
     """The frame's records as windows, cut by key group, in group order."""
     if not len(frame):
         return
-    group = groups.of_table(frame)
+    group = groups.of_ids(frame.vehicle_ids)
     rank = np.empty(len(group), np.intp)
     rank[np.argsort(group, kind="stable")] = np.arange(len(group))
     found = _sorted(windowing.length_us, rank, frame)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from rules.past import Past
 from schemas.frame import Floats, Frame, Ints, Longs, Rows, where
 
 NEVER: Final = int(np.iinfo(np.int64).min)
@@ -110,8 +111,7 @@ class Roster:
 
     def admit(self, vehicle_ids: tuple[str, ...]) -> tuple["Roster", Rows]:
         """The roster that knows all of ``vehicle_ids``, and their slots in the same order."""
-        # An older version of a roster may know less than the index they share.
-        slots = self._slots if len(self._slots) == len(self) else _index(self.ids)
+        slots = self._index()
         new = [name for name in vehicle_ids if name not in slots]
         roster = self
         if new:
@@ -122,8 +122,14 @@ class Roster:
 
     def find(self, vehicle_ids: tuple[str, ...]) -> Rows:
         """The slots of ``vehicle_ids``, -1 = not known."""
-        slots = self._slots if len(self._slots) == len(self) else _index(self.ids)
+        slots = self._index()
         return np.array([slots.get(name, -1) for name in vehicle_ids], np.intp)
+
+    def _index(self) -> dict[str, int]:
+        if not self._slots:
+            self._slots.update(_index(self.ids))
+        # An older version of a roster may know less than the index they share.
+        return self._slots if len(self._slots) == len(self) else _index(self.ids)
 
     def grown(self, ids: tuple[str, ...], slots: dict[str, int]) -> "Roster":
         """The roster of ``ids``, which begin with those known; the new ones have no record."""
@@ -143,6 +149,21 @@ class Roster:
     def nameless(self) -> "Roster":
         """The roster without its ids: what is kept of older versions."""
         return Roster((), self.last_us, self.last_count, self.fixes)
+
+    def take(self, slots: Rows) -> "Roster":
+        """The roster of the vehicles in ``slots`` alone."""
+        ids = tuple(map(self.ids.__getitem__, slots.tolist())) if self.ids else ()
+        fixes = self.fixes.take(slots)
+        return Roster(ids, self.last_us[slots], self.last_count[slots], fixes)
+
+    def plus(self, other: "Roster") -> "Roster":
+        """The roster of these vehicles and the other ones after them."""
+        return Roster(
+            self.ids + other.ids,
+            np.concatenate([self.last_us, other.last_us]),
+            np.concatenate([self.last_count, other.last_count]),
+            self.fixes.plus(other.fixes),
+        )
 
     def put(self, slots: Rows, other: "Roster") -> "Roster":
         """The roster with the given slots as ``other``, of the same ids, has them."""
@@ -181,7 +202,7 @@ class Tracks:
     ``frame``: n rows. ``slot``: (runs,) roster slot of each run's vehicle. ``start``:
     (runs + 1,) first row of each run, ending with n. ``run``: (n,) run of each row. ``tie``: (n,)
     int64, how many records of the vehicle at the very same time came before: with the time it
-    names the record, wherever frames are cut.
+    names the record, wherever frames are cut. ``past``: of the rows, where a rule asks for it.
     """
 
     frame: Frame
@@ -189,6 +210,7 @@ class Tracks:
     start: Rows
     run: Rows
     tie: Longs
+    past: Past | None = None
 
     def vehicle_id(self, run: int) -> str:
         """The id of the vehicle of a run."""

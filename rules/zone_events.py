@@ -19,9 +19,9 @@ GAP_TIME: Final = "time"
 GAP_SPEED: Final = "speed"
 
 
-def visit_identity(zone: Zone, vehicle_id: str, entered_us: int) -> str:
-    """The id of the visit that begins then."""
-    return identity("visit", zone.id, vehicle_id, entered_us)
+def visit_identity(zone: Zone, vehicle_id: str, entered_us: int, again: int = 0) -> str:
+    """The id of the visit that begins then; ``again``: visits before it began and ended then."""
+    return identity("visit", zone.id, vehicle_id, entered_us, *([again] if again else []))
 
 
 def entered_event(zone: Zone, vehicle_id: str, visit_id: str, crossing: Crossing) -> Event:

@@ -24,6 +24,7 @@ def to_columns(frame: Frame) -> Columns:
             for name, text in frame.texts.items()
         },
         "sequence": None if frame.sequence is None else frame.sequence.tolist(),
+        **({"part": frame.part} if frame.part else {}),
     }
 
 
@@ -42,6 +43,7 @@ def from_columns(columns: Columns) -> Frame:
             for name, text in columns["texts"].items()
         },
         sequence=None if columns["sequence"] is None else np.array(columns["sequence"], np.int64),
+        part=str(columns.get("part", "")),
     )
     lengths = {len(frame.time_us), len(frame.kind), len(frame.body), len(frame)}
     lengths |= {len(column) for column in (*frame.numbers.values(), *frame.sensors.values())}

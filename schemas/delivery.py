@@ -10,9 +10,11 @@ class Delivery:
     """One event bound for one topic.
 
     ``extensions`` are CloudEvents extension attributes of this delivery alone (the batch it
-    belongs to); they are no part of the event's identity.
+    belongs to); they are no part of the event's identity. ``trace`` is the trace context it goes
+    out with, beside the event, as ``traceparent``, "" = none.
     """
 
     topic: str
     event: Event
     extensions: dict[str, str] | None = None
+    trace: str = ""

@@ -64,6 +64,15 @@ class Texts:
         """The same column cut to ``rows`` (positions in any order, or a slice)."""
         return Texts(self.codes[rows], self.values)
 
+    def compact(self) -> "Texts":
+        """The same column; a table longer than the column is cut to the values that occur."""
+        if len(self.values) <= len(self.codes):
+            return self
+        used = np.unique(self.codes)
+        values = tuple(self.values[code] for code in used.tolist() if code >= 0)
+        absent = np.int32(len(used) != len(values))
+        return Texts(np.searchsorted(used, self.codes).astype(np.int32) - absent, values)
+
     def __getitem__(self, row: int) -> str | None:
         code = int(self.codes[row])
         return None if code < 0 else self.values[code]
@@ -81,6 +90,7 @@ class Frame:
     ``sensors``: the same for names of the vehicle's own.
     ``texts``: column name -> ``Texts``; a name that is missing is absent in every row.
     ``sequence``: (n,) int64, ``ABSENT_SEQUENCE`` = absent, or None when absent in every row.
+    ``part``: the part of the source that the records came from, "" = several or not known.
     """
 
     vehicle_ids: tuple[str, ...]
@@ -92,9 +102,15 @@ class Frame:
     sensors: dict[str, Floats] = field(default_factory=dict)
     texts: dict[str, Texts] = field(default_factory=dict)
     sequence: Longs | None = None
+    part: str = ""
 
     def __len__(self) -> int:
         return len(self.vehicle)
+
+    def __setstate__(self, state: list[Any]) -> None:
+        # A frame pickled before there were parts lacks its last field.
+        for name, value in zip(self.__slots__, [*state, ""], strict=False):
+            object.__setattr__(self, name, value)
 
     def number(self, name: str) -> Floats:
         """The column ``name`` of ``NUMBER_FIELDS``: (n,) float64, NaN where absent."""
@@ -126,6 +142,18 @@ class Frame:
             sensors={name: column[rows] for name, column in self.sensors.items()},
             texts={name: column.take(rows) for name, column in self.texts.items()},
             sequence=None if self.sequence is None else self.sequence[rows],
+        )
+
+    def compact(self) -> "Frame":
+        """The same records with id and text tables that hold no more than occurs."""
+        used = np.bincount(self.vehicle, minlength=len(self.vehicle_ids)) > 0
+        codes = np.flatnonzero(used)
+        place = np.cumsum(used, dtype=np.int32) - np.int32(1)
+        return replace(
+            self,
+            vehicle_ids=tuple(map(self.vehicle_ids.__getitem__, codes.tolist())),
+            vehicle=place[self.vehicle],
+            texts={name: text.compact() for name, text in self.texts.items()},
         )
 
     def fix_name(self, row: int) -> str:
@@ -179,6 +207,7 @@ def concat(frames: Sequence[Frame]) -> Frame:
             for name in dict.fromkeys(name for f in frames for name in f.texts)
         },
         sequence=sequence,
+        part=frames[0].part if len({f.part for f in frames}) == 1 else "",
     )
 
 

@@ -42,8 +42,12 @@ class Area:
         return hash(tuple(ring.tobytes() for rings in self.polygons for ring in rings))
 
     def __repr__(self) -> str:
-        vertices = sum(len(ring) for rings in self.polygons for ring in rings)
-        return f"Area({len(self.polygons)} polygons, {vertices} positions)"
+        return f"Area({len(self.polygons)} polygons, {self.vertices} positions)"
+
+    @property
+    def vertices(self) -> int:
+        """How many positions its rings have, the last of each, which is its first, too."""
+        return sum(len(ring) for rings in self.polygons for ring in rings)
 
     def coordinates(self) -> list[list[list[list[float]]]]:
         """The coordinates of a GeoJSON MultiPolygon."""

@@ -16,7 +16,9 @@ VEHICLE_STATES: Final = "_vehicle_states"
 """``data["states"]``: a ``VehicleStates``."""
 PIPELINE: Final = "_pipeline"
 """``data``: ``group`` and what was counted in it since the beginning, by name."""
-LIVE_TOPICS: Final = frozenset({TELEMETRY, VEHICLE_STATES, PIPELINE})
+PROGRESS: Final = "_progress"
+"""The event's time: how far the records of a key group have come; behind all told of them."""
+LIVE_TOPICS: Final = frozenset({TELEMETRY, VEHICLE_STATES, PIPELINE, PROGRESS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ def states_delivery(group: str, states: VehicleStates) -> Delivery:
 def pipeline_delivery(group: str, time_us: int, counts: dict[str, int]) -> Delivery:
     """The counts of a key group up to event time ``time_us`` for ``PIPELINE``."""
     return _delivery(PIPELINE, group, time_us, group=group, **counts)
+
+
+def progress_delivery(time_us: int) -> Delivery:
+    """How far records have come, event time, for ``PROGRESS``."""
+    return _delivery(PROGRESS, "", time_us)
 
 
 def _delivery(topic: str, key: str, time_us: int | None, **data: object) -> Delivery:

@@ -21,6 +21,7 @@ SOL_S: Final = 86_400 * 1.0274912517
 # 2000-01-06, here as seconds since 1970 counted in TT.
 _REFERENCE_S: Final = (2451549.5 - 2440587.5) * 86_400
 _REFERENCE_SOL: Final = 44796.0 - 0.0009626
+_J2000_S: Final = (2451545.0 - 2440587.5) * 86_400
 
 # IERS Bulletin C: from when on TAI - UTC is one second more, beginning with 10 s in 1972, which
 # stand for the fractions of a second before that, too.
@@ -37,12 +38,46 @@ _LEAP_S: Final = np.array(
 _TT_MINUS_UTC_S: Final[Floats] = 32.184 + np.arange(10.0, 10.0 + len(_LEAPS) + 1)
 
 
+MISSIONS: Final = {"mars2020": (52304, 77.43), "msl": (49269, 137.42)}
+"""Mission -> the number of its sol 0 at its clock's longitude (``local_sol``), and that, deg east.
+
+Of Mars 2020: ``connectors.readers.mars_clock``. Of MSL: its clock stands at 137.42 E, that of the
+landing site; sol 0 is that of the landing, 2012-08-06T05:17:57Z, at 15:00 local mean time.
+"""
+
+
 def sol_date(time_us: Longs) -> Floats:
     """The Mars sol date at UTC times, microseconds since 1970; (n,) each, right to 10 us."""
-    utc_s = time_us / 1e6
-    tt_s = utc_s + _TT_MINUS_UTC_S[np.searchsorted(_LEAP_S, utc_s, side="right")]
-    date: Floats = (tt_s - _REFERENCE_S) / SOL_S + _REFERENCE_SOL
+    date: Floats = (_tt_s(time_us) - _REFERENCE_S) / SOL_S + _REFERENCE_SOL
     return date
+
+
+def days_since_2000(time_us: Longs) -> Floats:
+    """Days of terrestrial time since 2000-01-01T12:00 TT (J2000.0), at UTC times; (n,) each."""
+    days: Floats = (_tt_s(time_us) - _J2000_S) / 86_400
+    return days
+
+
+def local_sol(time_us: Longs, longitude: Floats | float) -> Floats:
+    """Sols since the Mars sol date 0, by the mean time of a longitude (deg east); (n,).
+
+    The fraction is local mean solar time, 0.5 = mean noon.
+    """
+    sol: Floats = sol_date(time_us) + longitude / 360.0
+    return sol
+
+
+def mission_sol(time_us: Longs, mission: str) -> Floats:
+    """The sol of a mission with its fraction, as its clock counts; ``mission`` of ``MISSIONS``."""
+    first, longitude = MISSIONS[mission]
+    return local_sol(time_us, longitude) - first
+
+
+def _tt_s(time_us: Longs) -> Floats:
+    """Seconds of terrestrial time since 1970."""
+    utc_s = time_us / 1e6
+    tt_s: Floats = utc_s + _TT_MINUS_UTC_S[np.searchsorted(_LEAP_S, utc_s, side="right")]
+    return tt_s
 
 
 def time_us_at_sol_date(date: Floats) -> Longs:

@@ -9,11 +9,20 @@ class Message:
 
     ``origin`` names where it came from (``file:telemetry.ndjson``, ``amqp:auv_telemetry.3``);
     ``first_line`` is the line number of the first byte (counted from 1) where lines mean anything.
+    ``trace`` is the trace context it came with, as ``traceparent``, "" = none.
     """
 
     body: bytes
     origin: str
     first_line: int | None = None
+    trace: str = ""
+
+    @property
+    def part(self) -> str:
+        """The part of the source it came from: a file, a queue, a partition of a topic."""
+        if self.origin.startswith("kafka:"):
+            return self.origin.rpartition("@")[0] or self.origin
+        return self.origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas import event
 from schemas.enriched import TELEMETRY_CHECKED, TELEMETRY_ENRICHED
+from schemas.progress import TELEMETRY_PROGRESS_MADE
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
 Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+State = Literal[
+    "normal",
+    "unacknowledged",
+    "acknowledged",
+    "returned-unacknowledged",
+    "latched-unacknowledged",
+    "latched-acknowledged",
+    "shelved",
+    "suppressed",
+]
 
 
 class Payload(BaseModel):
@@ -162,19 +175,133 @@ class AlarmRaised(Payload):
     rule_version: int
     severity: Literal["info", "warning", "critical", "emergency"]
     mode: Literal["active", "shadow"]
-    state: Literal["unacknowledged", "returned-unacknowledged"]
+    state: State
     time: Time
     message: str
     zone_id: str | None
     visit_id: Identity | None
     decision: Decision
+    kind: str = "vehicle"
+    mission_id: str | None = None
+    labels: dict[str, str] = {}
+    handling: dict[str, Any] = Field({}, description="how the rule wants its alarms handled")
+    violation_id: Identity | None = Field(
+        None, description="of an alert whose alarm is followed: the event of the violation"
+    )
 
 
 class AlarmCleared(AlarmRaised):
     """A rule no longer holds."""
 
-    reason: Literal["condition_false", "zone_exited", "zone_entered", "zone_changed"]
+    reason: Literal[
+        "condition_false",
+        "zone_exited",
+        "zone_entered",
+        "zone_changed",
+        "rule_changed",
+        "schedule_ended",
+    ]
     duration_s: float
+
+
+class AlarmUpdated(AlarmRaised):
+    """An alarm changed without its condition.
+
+    ``reason``: ``unshelved`` or ``reset`` by ``who``; ``shelf_expired``,
+    ``acknowledgement_expired``; ``flapping``, told once for all its ``transitions`` until it is
+    ``steady``; ``inhibited`` by another alarm, ``released`` from it; ``retracted``. As a violation
+    ``rule_changed``: it goes on under another version of its rule than ``replaces_rule_version``.
+    """
+
+    reason: Literal[
+        "unshelved",
+        "reset",
+        "shelf_expired",
+        "acknowledgement_expired",
+        "flapping",
+        "steady",
+        "inhibited",
+        "released",
+        "retracted",
+        "rule_changed",
+    ]
+    replaces_rule_version: int | None = None
+    command_id: str | None = None
+    who: str | None = None
+    why: str | None = None
+    transitions: int | None = None
+    inhibited_by: Identity | None = None
+
+
+class AlarmAcknowledged(AlarmRaised):
+    """An operator has seen the alarm; ``why``: the reason given."""
+
+    reason: Literal["acknowledged"]
+    command_id: str
+    who: str
+    why: str
+
+
+class AlarmShelved(AlarmRaised):
+    """An operator has put the alarm aside, and those that its rule raises there ``until`` then."""
+
+    reason: Literal["shelved"]
+    command_id: str
+    who: str
+    why: str
+    until: Time
+
+
+class NotifiedAlarm(BaseModel):
+    """An alarm as a notification tells it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    alarm_id: Identity
+    rule_id: str
+    vehicle_id: str
+    zone_id: str | None
+    severity: Literal["info", "warning", "critical", "emergency"]
+    state: State
+    time: Time
+    message: str
+
+
+class AlertNotified(Payload):
+    """A notification of alarms of one ``group`` to a ``target``, by the branch ``route``.
+
+    ``repeated``: how often it was told before. ``vehicle_id`` is empty where they are several's.
+    """
+
+    time: Time
+    target: str
+    route: str
+    group: list[str]
+    severity: Literal["info", "warning", "critical", "emergency"]
+    repeated: int
+    title: str
+    body: str
+    alarms: list[NotifiedAlarm]
+
+
+class CommandJudged(Payload):
+    """What became of a command on an alarm, at ``time``; ``refused``: why it was not obeyed."""
+
+    command_id: str
+    action: Literal["acknowledge", "shelve", "unshelve", "clear"]
+    alarm_id: Identity
+    time: Time
+    given: Time
+    who: str
+    reason: str
+    outcome: Literal["obeyed", "refused"]
+    refused: str | None
+
+
+class ProgressMade(Payload):
+    """Records have come as far as ``time``."""
+
+    time: Time
 
 
 class TelemetryRejected(Payload):
@@ -239,6 +366,161 @@ class AnalyticsWindowed(Payload):
     last: dict[str, float]
 
 
+class HazardPart(BaseModel):
+    """One part of a score: ``reads`` a quantity or sensor, ``limit`` from the profile.
+
+    ``state``: ``known``; ``held``: the last value, which is stale; ``unknown``: none was ever told.
+    ``value`` is null where it is unknown, and where it is known to be infinite: no such danger.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: str
+    reads: str
+    value: float | None
+    limit: float
+    contribution: float = Field(ge=0, le=1)
+    state: Literal["known", "held", "unknown"]
+
+
+class SeenTerrain(BaseModel):
+    """The last result of a vision model."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    terrain_class: float
+    confidence: float
+    model_version: float | None
+
+
+class HazardScored(Payload):
+    """How endangered a vehicle is at ``time``, in [0, 1].
+
+    ``lower``, ``upper``: what it is at least and at most, whatever the unknown parts are.
+    ``class_before`` is null for a vehicle's first record.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, validate_by_name=True)
+
+    time: Time
+    score: float = Field(ge=0, le=1)
+    lower: float = Field(ge=0, le=1)
+    upper: float = Field(ge=0, le=1)
+    grade: Literal["low", "moderate", "high", "extreme"] = Field(alias="class")
+    class_before: Literal["low", "moderate", "high", "extreme"] | None
+    profile_id: str
+    profile_version: int = Field(ge=1)
+    longitude: float | None
+    latitude: float | None
+    vision: SeenTerrain | None = None
+    parts: list[HazardPart]
+
+
+class PlanPayload(Payload):
+    """What is told of a plan request, by ``request_id``: what planners answer with."""
+
+    request_id: Identity
+    trigger_id: str
+    trigger_version: int
+    time: Time
+
+
+class PlanDecision(BaseModel):
+    """Why a trigger fired; as ``Decision``, and a silence has the ``limit`` of it in seconds."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    inputs: dict[str, Any]
+    limit: float | int | str | None
+    margin: float | None
+    since: Time
+    fixes: list[str]
+
+
+class PlanReason(BaseModel):
+    """A trigger that fired at ``time``.
+
+    ``forecasts``: by the trigger's names what was asked (``of method look_back_s horizon_s until
+    confidence limit``) and found (``value low high`` at the horizon, ``per_h``, ``reaches_s``;
+    null = not known, or not before the horizon).
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    trigger_id: str
+    trigger_version: int
+    priority: int = Field(ge=1, le=9)
+    time: Time
+    message: str
+    decision: PlanDecision
+    forecasts: dict[str, dict[str, Any]]
+
+
+class PlanConstraints(BaseModel):
+    """What a new plan has to mind: as far as it is known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    energy: dict[str, float | str | None]
+    thermal: dict[str, float | None]
+    goal: dict[str, float | str | None] | None
+    time_windows: list[dict[str, str]]
+    zones_to_avoid: list[dict[str, Any]]
+    hazards_ahead: list[dict[str, float | None]]
+
+
+class PlanContext(BaseModel):
+    """The vehicle's ``state``, its last record; the plan it was held against; constraints."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: dict[str, Any]
+    plan: dict[str, Any] | None
+    constraints: PlanConstraints
+
+
+class PlanRequested(PlanPayload):
+    """A new plan is needed, by ``deadline``.
+
+    ``trigger_id``: of the most urgent of the ``reasons``; further ones come with higher versions.
+    ``mode`` shadow: nobody is asked.
+    """
+
+    state: Literal["requested"]
+    mode: Literal["active", "shadow"]
+    priority: int = Field(ge=1, le=9)
+    deadline: Time
+    reasons: list[PlanReason] = Field(min_length=1)
+    context: PlanContext
+
+
+class PlanAccepted(PlanPayload):
+    """A planner works on a request; ``late``: the deadline had passed."""
+
+    state: Literal["accepted"]
+    plan_id: str
+    reason: str
+    late: bool
+
+
+class PlanAnswered(PlanAccepted):
+    """There is a new plan, ``plan_id``."""
+
+    state: Literal["answered"]  # type: ignore[assignment]
+
+
+class PlanRejected(PlanAccepted):
+    """There will be no new plan; ``reason`` says why."""
+
+    state: Literal["rejected"]  # type: ignore[assignment]
+
+
+class PlanExpired(PlanPayload):
+    """Nobody had answered or rejected a request by its deadline, which is ``time``."""
+
+    state: Literal["expired"]
+
+
 class FrameChecked(Payload):
     """Records that passed the contract, as columns."""
 
@@ -262,9 +544,21 @@ PAYLOADS: Final[dict[str, type[Payload]]] = {
     event.TRACK_GAP: TrackGap,
     event.ALARM_RAISED: AlarmRaised,
     event.ALARM_CLEARED: AlarmCleared,
+    event.ALARM_UPDATED: AlarmUpdated,
+    event.ALARM_ACKNOWLEDGED: AlarmAcknowledged,
+    event.ALARM_SHELVED: AlarmShelved,
+    event.ALERT_NOTIFIED: AlertNotified,
+    event.COMMAND_JUDGED: CommandJudged,
     event.TELEMETRY_REJECTED: TelemetryRejected,
     event.TELEMETRY_LATE: TelemetryLate,
     event.ANALYTICS_WINDOWED: AnalyticsWindowed,
+    event.PLAN_REQUESTED: PlanRequested,
+    event.PLAN_ACCEPTED: PlanAccepted,
+    event.PLAN_ANSWERED: PlanAnswered,
+    event.PLAN_REJECTED: PlanRejected,
+    event.PLAN_EXPIRED: PlanExpired,
+    event.HAZARD_SCORED: HazardScored,
+    TELEMETRY_PROGRESS_MADE: ProgressMade,
     TELEMETRY_CHECKED: FrameChecked,
     TELEMETRY_ENRICHED: FrameEnriched,
 }

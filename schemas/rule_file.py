@@ -1,18 +1,30 @@
 """Files of rules: YAML, a list of rules, read with everything that is wrong told at once.
 
-Each mistake has its line, and nothing in a file is ignored. Scalars are taken as written (YAML 1.1
-would read ``for: 1:30`` in base 60); anchors, aliases and tags are refused.
+Each mistake has its line and column, and nothing in a file is ignored. Scalars are taken as written
+(YAML 1.1 would read ``for: 1:30`` in base 60); anchors, aliases and tags are refused.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from schemas.rule import Mistake, Rule, RuleFileError, Scope, ZoneScope
+from schemas.rule import (
+    Flapping,
+    Handling,
+    Inhibits,
+    Misfits,
+    Mistake,
+    Rule,
+    RuleFileError,
+    Scope,
+    ZoneScope,
+)
+from schemas.schedule import Schedule
+from schemas.yaml_places import Place, place_in, place_of
 
 MAX_FILE_BYTES: Final = 16_000_000
 MAX_DEPTH: Final = 8
@@ -24,10 +36,11 @@ _KEYS_BELOW: Final[dict[tuple[int | str, ...], tuple[str, ...]]] = {
     (): _KEYS,
     ("scope",): tuple(Scope.model_fields),
     ("scope", "zones"): tuple(ZoneScope.model_fields),
+    ("alarm",): tuple(Handling.model_fields),
+    ("alarm", "flapping"): tuple(Flapping.model_fields),
+    ("alarm", "inhibits"): tuple(Inhibits.model_fields),
+    ("schedule",): tuple(Schedule.model_fields),
 }
-_NOT_YET: Final = (
-    *("count", "within", "keep_firing_for", "clear_when", "once_per_visit", "absent_for"),
-)
 _LOADER: Final = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 Path = tuple[int | str, ...]
@@ -38,15 +51,16 @@ class Entry:
     """One rule of a file: ``rule`` is None where it has mistakes.
 
     ``label`` names it in mistakes. ``when`` and ``message`` are there if they are texts, so that
-    they can be checked all the same, with the lines they stand in.
+    they can be checked all the same; ``text_at`` says where in the file a character of them is.
+    ``also``: further conditions, by key.
     """
 
     label: str
     rule: Rule | None
     when: str | None
-    when_line: int
     message: str | None
-    message_line: int
+    text_at: Callable[[str, int, int], Place]
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_rules(text: bytes, name: str) -> tuple[Rule, ...]:
@@ -62,27 +76,30 @@ def parse_rules(text: bytes, name: str) -> tuple[Rule, ...]:
 
 def read_rules(text: bytes) -> tuple[tuple[Entry, ...], list[Mistake]]:
     """The entries of a rule file and every mistake in it."""
-    nodes, mistakes = _nodes(text)
+    nodes, mistakes = entry_nodes(text)
+    lines = text.decode("utf-8-sig").splitlines() if nodes else []
     entries: list[Entry] = []
     first: dict[tuple[str, int], int] = {}
     for place, node in enumerate(nodes, 1):
-        reader = _EntryReader(node, place)
+        reader = EntryReader(node, place, lines)
         entry = reader.read()
         entries.append(entry)
         mistakes += reader.mistakes
         if entry.rule is not None:
-            line = first.setdefault((entry.rule.id, entry.rule.version), _line(node))
-            if line != _line(node):
+            here, column = place_of(node)
+            line = first.setdefault((entry.rule.id, entry.rule.version), here)
+            if line != here:
                 what = f"version {entry.rule.version} is also in line {line}"
                 remedy = "give another id or a higher `version`"
-                mistakes.append((_line(node), f"{entry.label}: {what}: {remedy}"))
+                mistakes.append(Mistake(here, f"{entry.label}: {what}: {remedy}", column))
     return tuple(entries), mistakes
 
 
-def _nodes(text: bytes) -> tuple[list[yaml.Node], list[Mistake]]:
-    """The nodes of the list's entries, or the mistakes that make it no list of rules."""
+def entry_nodes(text: bytes, noun: str = "rule") -> tuple[list[yaml.Node], list[Mistake]]:
+    """The nodes of the list's entries, or the mistakes that make it no list of them."""
     if len(text) > MAX_FILE_BYTES:
-        return [], [(1, f"{len(text)} bytes are more than {MAX_FILE_BYTES}: split the file")]
+        told = f"{len(text)} bytes are more than {MAX_FILE_BYTES}: split the file"
+        return [], [Mistake(1, told)]
     try:
         decoded = text.decode("utf-8-sig")
         if refused := list(_refused(decoded)):
@@ -90,22 +107,25 @@ def _nodes(text: bytes) -> tuple[list[yaml.Node], list[Mistake]]:
         root = yaml.compose(decoded, Loader=_LOADER)
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
-        return [], [(line, "a byte is not UTF-8: save the file as UTF-8")]
+        return [], [Mistake(line, "a byte is not UTF-8: save the file as UTF-8")]
     except yaml.MarkedYAMLError as error:
-        line = 1 if error.problem_mark is None else int(error.problem_mark.line) + 1
-        return [], [(line, f"not YAML: {error.problem or error.context}")]
+        mark = error.problem_mark
+        line, column = (1, 1) if mark is None else (int(mark.line) + 1, int(mark.column) + 1)
+        return [], [Mistake(line, f"not YAML: {error.problem or error.context}", column)]
     except yaml.YAMLError as error:
-        return [], [(1, f"not YAML: {str(error).splitlines()[0]}")]
-    return _entries(root)
+        return [], [Mistake(1, f"not YAML: {str(error).splitlines()[0]}")]
+    return _entries(root, noun)
 
 
-def _entries(root: yaml.Node | None) -> tuple[list[yaml.Node], list[Mistake]]:
+def _entries(root: yaml.Node | None, noun: str) -> tuple[list[yaml.Node], list[Mistake]]:
     if root is None:
-        return [], [(1, "the file is empty: give a list of rules")]
+        return [], [Mistake(1, f"the file is empty: give a list of {noun}s")]
+    line, column = place_of(root)
     if not isinstance(root, yaml.SequenceNode):
-        return [], [(_line(root), "a rule file is a list: begin each rule with `- id: ...`")]
+        told = f"a {noun} file is a list: begin each {noun} with `- id: ...`"
+        return [], [Mistake(line, told, column)]
     if not root.value:
-        return [], [(_line(root), "the list is empty: give at least one rule")]
+        return [], [Mistake(line, f"the list is empty: give at least one {noun}", column)]
     return root.value, []
 
 
@@ -114,97 +134,126 @@ def _refused(text: str) -> Iterator[Mistake]:
     depth = 0
     event: Any
     for event in yaml.parse(text, Loader=_LOADER):
-        line = event.start_mark.line + 1
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            yield line, f"more than {MAX_DEPTH} levels: rules are not nested so deep"
+            told = f"more than {MAX_DEPTH} levels: rules are not nested so deep"
+            yield Mistake(line, told, column)
             return
         if getattr(event, "anchor", None) is not None:
-            yield line, f"`{event.anchor}`: no anchors or aliases here, write the value out"
+            told = f"`{event.anchor}`: no anchors or aliases here, write the value out"
+            yield Mistake(line, told, column)
         if getattr(event, "tag", None) is not None:
-            yield line, f"`{event.tag}`: no tags here, write the plain value"
+            yield Mistake(line, f"`{event.tag}`: no tags here, write the plain value", column)
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+class EntryReader:
+    """One entry of the list on its way to a rule, with the mistakes found in it.
 
+    ``model``: what an entry is; ``noun``: what it is called; ``keys``: those known, by path.
+    """
 
-class _EntryReader:
-    """One entry of the list on its way to a rule, with the mistakes found in it."""
+    model: ClassVar[type[BaseModel]] = Rule
+    noun: ClassVar[str] = "rule"
+    keys: ClassVar[Mapping[Path, tuple[str, ...]]] = _KEYS_BELOW
 
-    def __init__(self, node: yaml.Node, place: int) -> None:
+    def __init__(self, node: yaml.Node, place: int, lines: Sequence[str]) -> None:
         self._node = node
-        self._label = f"rule {place}"
-        self._lines: dict[Path, int] = {}
+        self._label = f"{self.noun} {place}"
+        self._lines = lines
+        self._places: dict[Path, Place] = {}
+        self._texts: dict[Path, yaml.ScalarNode] = {}
         self.mistakes: list[Mistake] = []
 
     def read(self) -> Entry:
         """The entry; mistakes are in ``mistakes`` then."""
-        given: dict[str, Any] = {}
-        if isinstance(self._node, yaml.MappingNode):
-            self._name(self._node)
-            given = self._plain(self._node, ())
-            rule = self._rule(given)
-        else:
-            self._wrong((), "a rule is a mapping: begin with `- id: ...`")
-            rule = None
+        given, rule = self.read_model()
         when, message = given.get("when"), given.get("message")
         return Entry(
             label=self._label,
-            rule=None if self.mistakes else rule,
+            rule=rule if isinstance(rule, Rule) and not self.mistakes else None,
             when=when if isinstance(when, str) and when else None,
-            when_line=self._line_of(("when",)),
             message=message if isinstance(message, str) else None,
-            message_line=self._line_of(("message",)),
+            text_at=self._text_at,
+            also={
+                key: text
+                for key in ("then", "clear_when")
+                if isinstance(text := given.get(key), str) and text
+            },
         )
+
+    def read_model(self) -> tuple[dict[str, Any], BaseModel | None]:
+        """What is written, and the model made of it, None where that cannot be."""
+        if not isinstance(self._node, yaml.MappingNode):
+            self._wrong((), f"a {self.noun} is a mapping: begin with `- id: ...`")
+            return {}, None
+        self._name(self._node)
+        given = self._plain(self._node, ())
+        return given, self._model(given)
+
+    def _text_at(self, name: str, line: int, column: int) -> Place:
+        """Where a character of a field's text is: of its ``line`` the ``column``, from 1."""
+        node = self._texts.get((name,))
+        if node is None:
+            return self._place_of((name,))
+        return place_in(node, self._lines, line, column)
 
     def _name(self, node: yaml.MappingNode) -> None:
         for key, value in node.value:
             if key.value == "id" and isinstance(value, yaml.ScalarNode) and value.value:
-                self._label = f'rule "{value.value}"'
+                self._label = f'{self.noun} "{value.value}"'
                 return
 
     def _plain(self, node: yaml.Node, path: Path) -> Any:
         """The node as dicts, lists and strings as written; None for nothing written."""
-        self._lines.setdefault(path, _line(node))
+        self._places.setdefault(path, place_of(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            self._texts[path] = node
         if isinstance(node, yaml.SequenceNode):
             return [self._plain(child, (*path, i)) for i, child in enumerate(node.value)]
         return None if node.tag == "tag:yaml.org,2002:null" else node.value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
-        known = _KEYS_BELOW.get(path)
+        known = self.keys.get(path)
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
-            self._lines.setdefault((*path, key), _line(key_node))
             if key in out:
-                self._wrong(path, f"`{key}` is given twice: keep one", _line(key_node))
+                self._wrong(path, f"`{key}` is given twice: keep one", place_of(key_node))
             elif known is not None and key not in known:
-                self._wrong(path, _unknown(key, path, known), _line(key_node))
+                self._wrong(path, _unknown(key, path, known), place_of(key_node))
             else:
+                # Of what is not written the key is the place.
+                if isinstance(value_node, yaml.ScalarNode) and not value_node.value:
+                    self._places[*path, key] = place_of(key_node)
                 out[key] = self._plain(value_node, (*path, key))
         return out
 
-    def _rule(self, given: dict[str, Any]) -> Rule | None:
+    def _model(self, given: dict[str, Any]) -> BaseModel | None:
+        misfits = Misfits()
         try:
-            return Rule.model_validate(given).model_copy(update={"line": _line(self._node)})
+            model = self.model.model_validate(given, context=misfits)
+            for key, what in misfits.found:
+                self._wrong((key,), what if what.startswith("`") else f"`{key}`: {what}")
+            return model.model_copy(update={"line": place_of(self._node)[0]})
         except ValidationError as error:
             for found in error.errors(include_url=False):
-                self._wrong(found["loc"], _explain(dict(found)))
+                self._wrong(found["loc"], _explain(dict(found), self.noun))
         return None
 
-    def _wrong(self, path: Path, what: str, line: int = 0) -> None:
-        self.mistakes.append((line or self._line_of(path), f"{self._label}: {what}"))
+    def _wrong(self, path: Path, what: str, place: Place | None = None) -> None:
+        line, column = place or self._place_of(path)
+        self.mistakes.append(Mistake(line, f"{self._label}: {what}", column))
 
-    def _line_of(self, path: Path) -> int:
-        """The line of the innermost part of the path that is written."""
+    def _place_of(self, path: Path) -> Place:
+        """The place of the innermost part of the path that is written."""
         for end in range(len(path), -1, -1):
-            if path[:end] in self._lines:
-                return self._lines[path[:end]]
-        return _line(self._node)
+            if path[:end] in self._places:
+                return self._places[path[:end]]
+        return place_of(self._node)
 
 
 _REMEDIES: Final = {
@@ -216,17 +265,16 @@ _REMEDIES: Final = {
 
 
 def _unknown(key: str, path: Path, known: tuple[str, ...]) -> str:
-    if not path and key in _NOT_YET:
-        return f"`{key}` is not supported yet: leave it out"
     close = get_close_matches(key, known, n=1)
     remedy = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
     return f"there is no `{'.'.join(map(str, (*path, key)))}`: {remedy}"
 
 
-def _explain(error: dict[str, Any]) -> str:
+def _explain(error: dict[str, Any], noun: str) -> str:
     path = ".".join(map(str, error["loc"]))
     if error["type"] == "missing":
-        return f"`{path}` is missing: every rule needs it"
+        whose = noun if len(error["loc"]) == 1 else error["loc"][-2]
+        return f"`{path}` is missing: every {whose} needs it"
     value = error["input"]
     message = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     if not path:

@@ -8,8 +8,11 @@ import typer
 from connectors.readers import FORMATS
 from connectors.registry import masked
 from flows.settings import Settings
-from scripts.exits import err, exits
-from scripts.registry_commands import rules_app, zones_app
+from scripts.alerts_commands import alerts_app
+from scripts.backup_commands import backup_app
+from scripts.exits import ended_by_signals, err, exits
+from scripts.registry_commands import rules_app, triggers_app, zones_app
+from scripts.terrain import terrain_app
 
 app = typer.Typer(
     name="farwatch",
@@ -20,6 +23,10 @@ app = typer.Typer(
 )
 app.add_typer(zones_app, name="zones")
 app.add_typer(rules_app, name="rules")
+app.add_typer(triggers_app, name="triggers")
+app.add_typer(backup_app, name="backup")
+app.add_typer(alerts_app, name="alerts")
+app.add_typer(terrain_app, name="terrain")
 letters_app = typer.Typer(help="Rejected records.", no_args_is_help=True)
 app.add_typer(letters_app, name="dead-letters")
 
@@ -84,16 +91,57 @@ def run(
     flow: Annotated[
         str,
         typer.Argument(
-            help="watch, telemetry, geofencing, proximity, compliance, analytics or alerting.",
+            help="watch, telemetry, geofencing, proximity, compliance, hazard, analytics, planning,"
+            " alerting or registry.",
         ),
     ],
     *,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="So many processes on this machine, restarted together.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Try every far side, print a table, run nothing.")
+    ] = False,
 ) -> None:
-    """Run one flow as a service; settings from FARWATCH_* and --config."""
-    from scripts.run import run_flow  # noqa: PLC0415 (slow imports, only where needed)
+    """Run one flow as a service; settings from FARWATCH_* and --config.
 
-    run_flow(flow, Settings.load(config))
+    SIGTERM and Ctrl-C drain it: what was read is committed, then it ends with status 0.
+    """
+    with ended_by_signals():
+        from scripts.run import run_flow  # noqa: PLC0415 (slow imports, only where needed)
+
+        settings = Settings.load(config, processes=processes)
+    if check:
+        from scripts.far_sides import check_far_sides  # noqa: PLC0415
+
+        raise typer.Exit(check_far_sides(flow, settings))
+    run_flow(flow, settings, config)
+
+
+@app.command()
+@exits
+def tables(
+    to: Annotated[str, typer.Option("--to", help="URL of the store: postgresql://, sqlite:PATH")],
+) -> None:
+    """Make the tables of results, or bring them up to date, so that flows need no right to."""
+    from scripts.tables import make_tables  # noqa: PLC0415 (slow imports, only where needed)
+
+    make_tables(to)
+    err.print(f"{masked(to)}: the tables are there")
+
+
+@app.command()
+@exits
+def probe(
+    name: Annotated[str, typer.Argument(help="healthz, livez or readyz.")] = "healthz",
+    *,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
+) -> None:
+    """Ask a running flow at FARWATCH_METRICS_PORT how it is; exit status 0 well, 1 not well."""
+    from scripts.probe import ask_probe  # noqa: PLC0415 (not needed elsewhere)
+
+    ask_probe(name, Settings.load(config))
 
 
 @app.command()
@@ -190,11 +238,29 @@ def status(
     show_status(url, vehicle, zone, as_json=json)
 
 
+@app.command("audit")
+@exits
+def audit(
+    source: Annotated[
+        str, typer.Option("--from", help="URL of the store: postgresql://..., sqlite:PATH")
+    ],
+    *,
+    subject: Annotated[str, typer.Option(help="Only of this zone, rule or alarm.")] = "",
+    by: Annotated[str, typer.Option(help="Only by this name.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Show the latest so many.")] = 50,
+) -> None:
+    """Tell who changed what: versions of zones and rules, and commands on alarms."""
+    from scripts.audit import show_audit  # noqa: PLC0415
+
+    err.print(f"{show_audit(source, subject, by, limit)} entries shown")
+
+
 @app.command("bench", context_settings={"ignore_unknown_options": True}, add_help_option=False)
 def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Measure the watch against the per-message way; `farwatch bench --help` tells more."""
     from scripts.benchmark import main as measure  # noqa: PLC0415
     from scripts.benchmark.peers.command import main as measure_peers  # noqa: PLC0415
+    from scripts.benchmark.rules.command import main as measure_rules  # noqa: PLC0415
     from scripts.benchmark.services.command import main as measure_services  # noqa: PLC0415
 
     words, name = words or [], "farwatch bench"
@@ -205,6 +271,9 @@ def bench(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     elif "--peers" in words:
         words, name = [word for word in words if word != "--peers"], f"{name} --peers"
         command.command()(measure_peers)
+    elif "--rules" in words:
+        words, name = [word for word in words if word != "--rules"], f"{name} --rules"
+        command.command()(measure_rules)
     else:
         command.command()(measure)
     command(words, prog_name=name)

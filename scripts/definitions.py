@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from connectors.contract import Definition, SettingsError
-from connectors.definitions import Kind
+from connectors.definitions import Author, Kind
 from connectors.documents import open_definitions
 from connectors.registry import masked
 from flows.steps.registry import load_rule_file, load_zone_file
@@ -41,7 +41,9 @@ RULES: Final = Definitions(
 )
 
 
-def put(what: Definitions[Shape], file: Path, url: str) -> tuple[int, int]:
+def put(
+    what: Definitions[Shape], file: Path, url: str, by: Author | None = None
+) -> tuple[int, int]:
     """Put what a file holds into a store; returns how many versions are new and how many are not.
 
     Where the file states no version, what differs from the latest one becomes the next.
@@ -55,7 +57,7 @@ def put(what: Definitions[Shape], file: Path, url: str) -> tuple[int, int]:
     store.keep({}, "put")  # Makes the store where absent.
     latest = _latest(what, url)
     chosen = [_versioned(what, one, latest.get(one.id)) for one in given]
-    new = store.keep({what.kind: [_definition(what, one) for one in chosen]}, "put")
+    new = store.keep({what.kind: [_definition(what, one) for one in chosen]}, "put", by)
     return new, len(chosen) - new
 
 
@@ -71,7 +73,9 @@ def show(what: Definitions[Shape], url: str) -> int:
     return len(rows) - 1
 
 
-def remove(what: Definitions[Shape], name: str, url: str, at: str | None = None) -> datetime:
+def remove(
+    what: Definitions[Shape], name: str, url: str, at: str | None = None, by: Author | None = None
+) -> datetime:
     """End the zone or rule of an id by a further version; returns when it is no longer in force.
 
     ``at``: that time, RFC 3339; now where none is given.
@@ -94,7 +98,7 @@ def remove(what: Definitions[Shape], name: str, url: str, at: str | None = None)
             told = "ended already at" if beyond else "begins only at"
             raise SettingsError(f"`{name}` {told} {bound.isoformat()}; give another time with --at")
     ended = old.model_copy(update={"version": old.version + 1, "effective_to": end})
-    open_definitions(url).keep({what.kind: [_definition(what, ended)]}, "removed")
+    open_definitions(url).keep({what.kind: [_definition(what, ended)]}, "removed", by)
     return end
 
 

@@ -14,11 +14,12 @@ from connectors.contract import Progress as OnProgress
 from connectors.contract import SettingsError
 from connectors.paths import check_folder
 from connectors.registry import masked
+from flows import hazard
 from flows.launch import launch, open_recovery
 from flows.settings import Settings
 from flows.steps.results import Told
 from flows.watch import watch
-from flows.wiring import keep_registry, wire
+from flows.wiring import keep_registry, tell_slow_rules, wire
 from schemas.event import ALARM_CLEARED, ALARM_RAISED, ZONE_ENTERED, ZONE_EXITED
 from schemas.topics import COMPLIANCE_VIOLATIONS, DEAD_LETTERS, GEOFENCING_EVENTS, LATE_TELEMETRY
 from scripts.report.from_store import Background, write_report
@@ -35,6 +36,8 @@ def run_watch(settings: Settings, *, background: Background, quiet: bool) -> Non
             store = stack.enter_context(_report_store(settings))
             extra["report"] = f"sqlite:{store}"
         wiring = wire(settings, extra_results=extra)
+        if not quiet:
+            tell_slow_rules(settings, wiring.registry)
         recovery = open_recovery("watch", settings, wiring.registry)
         keep_registry(wiring.registry, wiring.sinks.values())
         with _progress(quiet=quiet, total=wiring.source.total_bytes) as on_progress:
@@ -43,6 +46,8 @@ def run_watch(settings: Settings, *, background: Background, quiet: bool) -> Non
             names = ("telemetry", "zones", "rules")
             inputs = {name: masked(getattr(settings, name)) for name in names}
             zones = wiring.judged_by().registry.fences.zones
+            # Opened anew: what the flow held of it is let go with the flow.
+            background = replace(background, terrain=hazard.load_terrain(settings))
             write_report(settings.report, store, zones, inputs, background)
     if not quiet:
         _summary(settings, wiring.told)

@@ -14,7 +14,7 @@ import redis
 
 from connectors.contract import ConnectorSettings
 from connectors.registry import open_publisher
-from schemas.topics import DEAD_LETTERS, RESULT_TOPICS
+from schemas.topics import ANALYTICS_DATA, DEAD_LETTERS, RESULT_TOPICS
 from tests.databases import empty_database
 from tests.influxdb_buckets import Bucket, new_bucket
 from tests.kafka_topics import committed, new_topics, read
@@ -87,10 +87,24 @@ def _points(bucket: Bucket) -> dict[str, list[dict[str, Any]]]:
 
 
 def without_origin(events: Events) -> tuple[Events, list[tuple[str, str]]]:
-    """The events, and reason and bytes of the dead letters, whose ids name their place."""
-    kept = {key: event for key, event in events.items() if key[0] != DEAD_LETTERS}
+    """The events, and reason and bytes of the dead letters, whose ids name their place.
+
+    Of each window what was told last: where frames end, and so which counts of it are told before,
+    is as records arrive.
+    """
+    kept: Events = {}
+    for (topic, message_id), event in sorted(events.items(), key=lambda one: _version(one[1])):
+        if topic == ANALYTICS_DATA:
+            kept[topic, event["data"]["event_id"]] = event
+        elif topic != DEAD_LETTERS:
+            kept[topic, message_id] = event
     letters = [event["data"] for (topic, _), event in events.items() if topic == DEAD_LETTERS]
     return kept, sorted((letter["reason"], letter["raw"]) for letter in letters)
+
+
+def _version(event: dict[str, Any]) -> int:
+    version: int = event["data"].get("version", 1)
+    return version
 
 
 class Topics(ABC):

@@ -8,8 +8,8 @@ import numpy as np
 from schemas.frame import BODIES, KINDS, NUMBER_FIELDS, TEXT_FIELDS, Frame, Texts
 
 
-def frame_of(records: Sequence[Mapping[str, Any]]) -> Frame:
-    """A frame of records with ``vehicle_id``, ``time_s`` and any canonical fields."""
+def frame_of(records: Sequence[Mapping[str, Any]], part: str = "") -> Frame:
+    """A frame of a part of records with ``vehicle_id``, ``time_s`` and any canonical fields."""
     vehicles = tuple(dict.fromkeys(r["vehicle_id"] for r in records))
     return Frame(
         vehicle_ids=vehicles,
@@ -31,6 +31,7 @@ def frame_of(records: Sequence[Mapping[str, Any]]) -> Frame:
             for name in TEXT_FIELDS
             if any(name in r for r in records)
         },
+        part=part,
     )
 
 

@@ -9,6 +9,9 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
+SILENCE_S = 60
+"""For so long a topic that is being read may say nothing."""
+
 
 def brokers(url: str) -> str:
     """The brokers of a URL, as clients are told them."""
@@ -20,19 +23,22 @@ def admin(url: str) -> AdminClient:
 
 
 @contextmanager
-def new_topics(url: str, *names: str, partitions: int = 1) -> Iterator[str]:
+def new_topics(
+    url: str, *names: str, partitions: int = 1, cleanup: str = "delete"
+) -> Iterator[str]:
     """Topics whose names begin with the prefix that is given back; all such are removed after."""
     prefix = f"test-{uuid4().hex[:8]}-"
     try:
-        make(url, [prefix + name for name in names], partitions)
+        make(url, [prefix + name for name in names], partitions, cleanup)
         yield prefix
     finally:
         left = [name for name in admin(url).list_topics(timeout=10).topics if prefix in name]
         remove(url, left)
 
 
-def make(url: str, names: Sequence[str], partitions: int = 1) -> None:
-    if topics := [NewTopic(name, num_partitions=partitions) for name in names]:
+def make(url: str, names: Sequence[str], partitions: int = 1, cleanup: str = "delete") -> None:
+    config = {"cleanup.policy": cleanup}
+    if topics := [NewTopic(name, num_partitions=partitions, config=config) for name in names]:
         client = admin(url)
         _wait(client.create_topics(topics))
         for name in names:
@@ -67,7 +73,7 @@ def send(url: str, topic: str, bodies: Iterable[bytes | None], partition: int = 
     assert producer.flush(60) == 0
 
 
-def read(url: str, topic: str) -> list[Message]:
+def read(url: str, topic: str, isolation: str = "read_committed") -> list[Message]:
     """All messages of a topic, each partition in order."""
     consumer = Consumer(
         {
@@ -76,6 +82,7 @@ def read(url: str, topic: str) -> list[Message]:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 10,
+            "isolation.level": isolation,
         }
     )
     topics = consumer.list_topics(timeout=10).topics
@@ -83,8 +90,11 @@ def read(url: str, topic: str) -> list[Message]:
     found: list[Message] = []
     if open_:
         consumer.assign([TopicPartition(topic, number, 0) for number in open_])
+    heard_s = time.monotonic()
     while open_:
+        assert time.monotonic() < heard_s + SILENCE_S, f"{topic}: no end of partitions {open_}"
         for message in consumer.consume(10_000, 0.1):
+            heard_s = time.monotonic()
             if message.error() is None:
                 found.append(message)
             else:

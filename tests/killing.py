@@ -39,7 +39,7 @@ def kill_until_done(
         for process in running:
             process.send_signal(signal.SIGKILL)
         # One of two may have died of the other's death before it was killed.
-        assert {p.wait() for p in running} & {-signal.SIGKILL}, (out / "log").read_text()
+        assert {p.wait(60) for p in running} & {-signal.SIGKILL}, (out / "log").read_text()
         kills += 1
 
 

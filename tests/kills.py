@@ -31,8 +31,9 @@ from tests.services import ServiceControl
 from tests.watching import ROOT
 
 FLOW = "flow"
-SETTLED_S = 4.0
-"""A quorum queue declared less than 3 s before its broker is killed may come back leaderless."""
+SETTLED_S = 8.0
+"""A quorum queue declared shortly before its broker is killed may come back without a leader: 3 s
+before on a quiet machine."""
 AT_START = 0.2
 """The share of the flow's kills that may come before it has told anything."""
 START_S = 1.0
@@ -107,7 +108,7 @@ class Lives:
                 wait_until(lambda: not self.running, pause_s)
             process.kill()
         for process in self._processes:
-            process.join()
+            process.join(60)
         # One of two may have died of the other's death before it was killed.
         assert -signal.SIGKILL in self.statuses, self.log()
 
@@ -133,7 +134,7 @@ class Lives:
         """Leave nothing running."""
         for process in self._processes:
             process.kill()
-            process.join()
+            process.join(60)
 
 
 @dataclass

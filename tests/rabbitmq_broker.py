@@ -9,6 +9,9 @@ import pika
 
 from schemas.topics import BETWEEN_TOPICS, RESULT_TOPICS
 
+LIMIT_S, ANSWER_S = 600.0, 60.0
+"""How long a connection may last that moves messages, and one that asks for little."""
+
 
 class Broker:
     """A broker by its URL, and names that no other test uses."""
@@ -22,8 +25,12 @@ class Broker:
         given = {"exchange": self.exchange, "queues": queues, **options}
         return f"{self.url}?" + "&".join(f"{name}={value}" for name, value in given.items())
 
-    def connect(self) -> pika.BlockingConnection:
-        return pika.BlockingConnection(pika.URLParameters(self.url))
+    def connect(self, limit_s: float = LIMIT_S) -> pika.BlockingConnection:
+        """A connection for so long at most: pika waits for ever for a queue without a leader."""
+        connection = pika.BlockingConnection(pika.URLParameters(self.url))
+        # Not the timers of the connection: those do not run while it waits for an answer.
+        _give_up_after(limit_s, connection._impl)
+        return connection
 
     def publish(
         self,
@@ -55,12 +62,12 @@ class Broker:
 
     def count(self, queue: str) -> int:
         """How many messages of the queue are ready to be delivered."""
-        with closing(self.connect()) as connection:
+        with closing(self.connect(ANSWER_S)) as connection:
             return connection.channel().queue_declare(queue, passive=True).method.message_count
 
     def forget(self, *queues: str, exchanges: Iterable[str] = ()) -> None:
         """Delete queues and exchanges, those that are there."""
-        with closing(self.connect()) as connection:
+        with closing(self.connect(ANSWER_S)) as connection:
             channel = connection.channel()
             for queue in queues:
                 channel.queue_delete(queue)
@@ -84,6 +91,11 @@ def empty_topics(broker: Broker) -> None:
     """Delete the queues and exchanges of all results."""
     topics = [*RESULT_TOPICS, *BETWEEN_TOPICS]
     broker.forget(*topics, exchanges=topics)
+
+
+def _give_up_after(limit_s: float, connection: pika.SelectConnection) -> None:
+    error = pika.exceptions.StreamLostError(f"the broker has not answered after {limit_s:g} s")
+    connection.ioloop.call_later(limit_s, lambda: connection._terminate_stream(error))
 
 
 def _key(body: bytes) -> str:

@@ -73,13 +73,31 @@ def moved_onto(zones: list[Zone], rows: list[Row]) -> list[Zone]:
     return _prepared(moved)
 
 
+def fitted_to(zones: list[Zone], rows: list[Row], share: float = 0.3) -> list[Zone]:
+    """As ``moved_onto``, each zone shrunk to a share of the stretch that the rows cover."""
+    west, south, east, north = shapely.total_bounds(
+        shapely.points([(row.longitude, row.latitude) for row in rows])
+    )
+    fitted = []
+    for zone in zones:
+        left, bottom, right, top = zone.area.bounds
+        by = share * max(east - west, north - south) / max(right - left, top - bottom)
+        fitted.append(replace(zone, area=shapely.affinity.scale(zone.area, by, by)))
+    return moved_onto(fitted, rows)
+
+
 def as_geojson(zones: list[Zone], **properties: object) -> str:
     """The zones as farwatch reads them."""
     features = [
         {
             "type": "Feature",
             "id": zone.id,
-            "properties": {"kind": zone.kind, **properties},
+            "properties": {
+                "kind": zone.kind,
+                **({} if zone.low is None else {"min_depth_m": zone.low}),
+                **({} if zone.high is None else {"max_depth_m": zone.high}),
+                **properties,
+            },
             "geometry": mapping(zone.area),
         }
         for zone in zones
@@ -104,6 +122,39 @@ def vessels(data: Path) -> Iterator[Row]:
         for at in range(cells.index("*P*") + 6, len(cells) - 3, 4):
             time = _utc(cells[at + 1], "%Y-%m-%d %H:%M:%S")
             yield Row(cells[at], time, float(cells[at + 2]), float(cells[at + 3]))
+
+
+def harbour(data: Path) -> Iterator[Row]:
+    """AIS in New York harbour, an hour."""
+    path = data / "ais-marinecadastre/NYHarbor_2020_06_30_first_hour.csv.gz"
+    for cells in csv.DictReader(_lines(path)):
+        time = _utc(cells["BaseDateTime"], "%Y-%m-%dT%H:%M:%S")
+        yield Row(cells["MMSI"], time, float(cells["LON"]), float(cells["LAT"]))
+
+
+def remus(data: Path) -> Iterator[Row]:
+    """A REMUS 600: all its messages that have a position of double precision and a depth."""
+    text = (data / "auv-ooi-remus600/AUV_subset_reduced.csv").read_text("latin-1")
+    names: list[str] = []
+    for cells in csv.reader(text.splitlines()):
+        if cells[0].startswith("Message Id"):
+            names = cells
+            continue
+        of = dict(zip(names, cells, strict=False))
+        place = of.get("Longitude[double|\xb0]"), of.get("Latitude[double|\xb0]")
+        depth, time = of.get("Depth[float|Meters]"), of.get("Timestamp[unsigned long|epoch]")
+        # Before the clock is set the time of day stands for the time.
+        if all(place) and depth and time and float(time) > 1e9:
+            yield Row("remus", float(time), float(place[0]), float(place[1]), float(depth))
+
+
+def seaexplorer(data: Path) -> Iterator[Row]:
+    """A SeaExplorer's dives, a record every ten seconds or more with the depth."""
+    for path in sorted((data / "seaexplorer-cproof/realtime_raw").glob("*.gli.sub.*.gz")):
+        for cells in csv.DictReader(_lines(path), delimiter=";"):
+            time = _utc(cells["Timestamp"], "%d/%m/%Y %H:%M:%S")
+            place = (_degrees(float(cells[name])) for name in ("Lon", "Lat"))
+            yield Row("sea035", time, *place, float(cells["Depth"]))
 
 
 def slocum(data: Path) -> Iterator[Row]:

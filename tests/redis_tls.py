@@ -1,5 +1,6 @@
 """A Redis server that speaks TLS alone, with an authority of its own."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from connectors.contract import ConnectorSettings, UnavailableError
 from connectors.redis import RedisSink
+from scripts.servers.authority import Authority
 
 
 @contextmanager
@@ -28,5 +30,29 @@ def tls_redis(folder: Path, port: int) -> Iterator[tuple[str, Path]]:
                     RedisSink(f"{url}?ssl_ca_certs={pem}", ConnectorSettings()).check()
                     break
             yield url, pem
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def mutual_redis(folder: Path, trust: Authority) -> Iterator[str]:
+    """The URL, without options, of one that asks clients for a certificate, while it runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = f"--port 0 --tls-port {port} --tls-cert-file {trust.server}"
+    words += f" --tls-key-file {trust.server_key} --tls-ca-cert-file {trust.ca}"
+    words += f" --tls-auth-clients yes --bind 127.0.0.1 --dir {folder} --save"
+    url = f"rediss://127.0.0.1:{port}/0"
+    ours = f"ssl_ca_certs={trust.ca}&ssl_certfile={trust.client}&ssl_keyfile={trust.client_key}"
+    with subprocess.Popen(
+        ["redis-server", *words.split(), ""], stdout=subprocess.DEVNULL
+    ) as server:
+        try:
+            for _ in range(200):
+                with suppress(UnavailableError):
+                    RedisSink(f"{url}?{ours}", ConnectorSettings()).check()
+                    break
+            yield url
         finally:
             server.terminate()

@@ -5,6 +5,7 @@ that `scripts/services up` started; where there is none the test is skipped with
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,23 +21,31 @@ class ServiceControl:
     """Takes one of our own servers away and brings it back; what is away is back after the test."""
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self.server = server
         self.url = server.url
 
     def kill9(self) -> None:
         """End all its processes at once; what it had acknowledged must be there after start."""
-        self._server.kill()
+        self.server.kill()
 
     def stop(self) -> None:
         """End it in good order."""
-        self._server.stop()
+        self.server.stop()
 
     def start(self) -> None:
         """Start it again on the same port with what it stored; returns when it answers."""
-        self._server.start()
+        self.server.start()
+
+    def pause(self) -> None:
+        """Stop its processes where they are: connections stay open, nothing is answered."""
+        self.server.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let paused processes go on."""
+        self.server.signal(signal.SIGCONT)
 
     def is_up(self) -> bool:
-        return self._server.ready()
+        return self.server.ready()
 
 
 def service_control(name: str) -> ServiceControl:
@@ -56,6 +65,22 @@ def _away_servers_are_back() -> Iterator[None]:
     yield
     while _controlled:
         SERVERS[_controlled.pop()].start()
+
+
+def tls_address(name: str) -> str:
+    """Where a server of ours speaks TLS; the test is skipped where it does not."""
+    return _address(name, "tls", "speaks no TLS with our authority")
+
+
+def sasl_address(name: str) -> str:
+    """Where a server of ours asks for a login; the test is skipped where it does not."""
+    return _address(name, "sasl", "asks for no login that we know")
+
+
+def _address(name: str, kind: str, lacks: str) -> str:
+    if _url(name) != SERVERS[name].url or kind not in SERVERS[name].addresses:
+        pytest.skip(f"this {name} {lacks}")
+    return SERVERS[name].addresses[kind]
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 
 class TcpProxy:
@@ -72,7 +73,10 @@ class TcpProxy:
             server = socket.create_connection(self._server)
             self._open += [client, server]
             self._start(self._pass_on, client, server)
-            self._start(self._pass_on, server, client)
+            self._start(self._pass_back, server, client)
+
+    def _pass_back(self, read: socket.socket, write: socket.socket) -> None:
+        self._pass_on(read, write)
 
     @staticmethod
     def _pass_on(read: socket.socket, write: socket.socket) -> None:
@@ -80,6 +84,44 @@ class TcpProxy:
             while data := read.recv(65_536):
                 write.sendall(data)
             write.shutdown(socket.SHUT_RDWR)
+
+
+class KafkaProxy(TcpProxy):
+    """The same before a broker of Kafka, whose answers tell clients where to connect: to us.
+
+    An address is a string with its length and four bytes of port, so that another port changes
+    no length. The broker must give itself the host that the proxy was told.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._told = host.encode() + port.to_bytes(4, "big")
+        self._host = host.encode()
+        self.redirected = 0
+        super().__init__(host, port)
+
+    def _pass_back(self, read: socket.socket, write: socket.socket) -> None:
+        ours = self._host + self.port.to_bytes(4, "big")
+        with closing(read), suppress(OSError), read.makefile("rb") as answers:
+            while size := answers.read(4):
+                answer = answers.read(int.from_bytes(size, "big"))
+                self.redirected += answer.count(self._told)
+                write.sendall(size + answer.replace(self._told, ours))
+            write.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def line_to(url: str) -> Iterator[tuple[TcpProxy, str]]:
+    """A line to the server of a URL, and the URL that goes through it."""
+    server = urlsplit(url)
+    assert server.hostname is not None
+    assert server.port is not None
+    kind = KafkaProxy if server.scheme == "kafka" else TcpProxy
+    with kind(server.hostname, server.port) as proxy:
+        place = f"{server.hostname}:{server.port}"
+        assert url.count(place) == 1
+        yield proxy, url.replace(place, f"127.0.0.1:{proxy.port}")
+        # Else the client has found a way around the line.
+        assert not isinstance(proxy, KafkaProxy) or proxy.redirected
 
 
 @contextmanager
@@ -114,7 +156,7 @@ def tls_front(folder: Path, host: str, port: int) -> Iterator[tuple[int, Path]]:
         yield server.sockets[0].getsockname()[1], pem
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        thread.join(20)
         server.close()
         for task in asyncio.all_tasks(loop):
             task.cancel()

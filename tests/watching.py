@@ -134,8 +134,15 @@ def command(*words: str) -> list[str]:
 
 def run(words: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run to the end and return what was said."""
+    return run_in(ROOT, words, env)
+
+
+def run_in(
+    folder: Path, words: Sequence[str], env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """As ``run``, with ``folder`` as the working folder."""
     return subprocess.run(
-        words, env=dict(env), cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        words, env=dict(env), cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
 
 

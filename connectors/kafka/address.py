@@ -7,15 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from confluent_kafka import KafkaError
 
 from connectors.contract import SettingsError
 from connectors.credentials import credential
-from connectors.registry import masked
+from connectors.paths import from_home
+from connectors.registry import masked, split
 
 ClientSettings = dict[str, Any]
 """What a client of confluent-kafka is made with."""
@@ -54,7 +54,7 @@ class Address:
         Raises:
             SettingsError: it has no brokers, or a part that is not understood.
         """
-        parts = urlsplit(url)
+        parts = split(url)
         userinfo, _, brokers = parts.netloc.rpartition("@")
         user, _, password = userinfo.partition(":")
         address = cls(
@@ -141,7 +141,7 @@ class Address:
         return user, self.password or credential("KAFKA_PASSWORD") or ""
 
     def _file(self, option: str) -> str:
-        path = Path(self.options[option]).expanduser()
+        path = from_home(f"{option}={self.options[option]}", self.options[option])
         if not path.is_file():
             raise self.wrong(f"`{option}` names `{path}`, which is no file", "check the path")
         return str(path)

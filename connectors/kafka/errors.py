@@ -97,12 +97,18 @@ def translating(where: str) -> Iterator[None]:
     try:
         yield
     except (KafkaException, SystemError) as exc:
-        # After a fatal error the client goes on calling back with its exception already set, which
-        # Python complains about.
-        cause = exc if isinstance(exc, KafkaException) else exc.__cause__
-        if not isinstance(cause, KafkaException):
-            raise
-        raise translated(cause.args[0], where) from exc
+        raise translated(cause_of(exc), where) from exc
+
+
+def cause_of(exc: KafkaException | SystemError) -> KafkaError:
+    """What the client says went wrong; raises ``exc`` itself where it is none of the client's."""
+    # After a fatal error the client goes on calling back with its exception already set, which
+    # Python complains about.
+    cause = exc if isinstance(exc, KafkaException) else exc.__cause__
+    if not isinstance(cause, KafkaException):
+        raise exc
+    error: KafkaError = cause.args[0]
+    return error
 
 
 class Trouble:

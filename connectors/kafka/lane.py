@@ -10,6 +10,7 @@ from connectors.contract import Progress
 from connectors.epoch import EpochRows
 from connectors.kafka.partition import Batch, Partition, Position
 from connectors.kafka.reader import Reader
+from connectors.metrics import LAG
 from schemas.message import Message, Reject
 
 LANES: Final = 32
@@ -45,6 +46,7 @@ class Lane(StatefulSourcePartition[Message | Reject, Positions]):
         self._committed: Positions = {}
         self._bytes_done = 0
         self._idle = False
+        self._most_rows = shared.batch_rows
         self._partitions = {
             partition: Partition(self._reader, partition, position)
             for partition, position in (resumed or {}).items()
@@ -57,7 +59,7 @@ class Lane(StatefulSourcePartition[Message | Reject, Positions]):
         self._commit()
         self._open_new(added=True)
         self._idle = False
-        if self._shared.epoch.full():
+        if self._shared.epoch.full() or not self._most_rows:
             return []
         if not any(self._partitions.values()):
             self._reader.fill(self._shared.batch_rows)
@@ -77,7 +79,15 @@ class Lane(StatefulSourcePartition[Message | Reject, Positions]):
         """The positions behind all that was handed out."""
         self._shared.epoch.end(self._name)
         self._closed = self._positions()
+        for number, at in self._closed.items():
+            ahead = self._reader.ahead(number, at.offset)
+            LAG.labels(self._reader.address.shown, str(number)).set(ahead)
         return self._closed
+
+    def ration(self, records: int | None) -> None:
+        """At most so many records at once, or one message of more; None = a batch."""
+        most = self._shared.batch_rows
+        self._most_rows = most if records is None else min(records, most)
 
     def close(self) -> None:
         """Let go of the partitions; acknowledges nothing."""
@@ -109,7 +119,7 @@ class Lane(StatefulSourcePartition[Message | Reject, Positions]):
     def _take(self) -> list[Message | Reject]:
         batch = Batch([])
         for partition in self._partitions.values():
-            partition.take(batch, self._shared.batch_rows)
+            partition.take(batch, self._most_rows)
         if batch.rows:
             self._shared.epoch.add(self._name, batch.rows)
             self._bytes_done += batch.size

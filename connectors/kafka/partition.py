@@ -10,6 +10,7 @@ from confluent_kafka import Message as KafkaMessage
 from connectors.contract import SettingsError
 from connectors.kafka.errors import OFFSET_GONE, PARTITION_END, is_transient, translated
 from connectors.kafka.reader import Reader
+from connectors.tracing import HEADER, TRACING, from_header
 from schemas.message import Message, Reject
 
 
@@ -73,7 +74,10 @@ class Partition:
                 batch.items += self._judge(error) if message.topic() else []
             elif self._witness_ms is None or self._is_behind_witness(message):
                 last = message
-                _add(batch, message.value(), f"{self._origin}{message.offset()}")
+                origin, trace = f"{self._origin}{message.offset()}", ""
+                if TRACING.tracer is not None:
+                    trace = from_header(dict(message.headers() or ()).get(HEADER))
+                _add(batch, message.value(), origin, trace)
         self._advance(last)
 
     def _advance(self, last: KafkaMessage | None) -> None:
@@ -131,13 +135,13 @@ class Partition:
         )
 
 
-def _add(batch: Batch, body: bytes | None, origin: str) -> None:
+def _add(batch: Batch, body: bytes | None, origin: str, trace: str) -> None:
     if not body:
         reason = "message: it is empty; send one record, an array of records or NDJSON"
         batch.items.append(Reject(reason=reason, field="", raw=b"", origin=origin))
         batch.rows += 1
         return
-    batch.items.append(Message(body, origin))
+    batch.items.append(Message(body, origin, trace=trace))
     # Records are objects, and some have an object inside: at most so many records.
     batch.rows += max(1, body.count(b"{"))
     batch.size += len(body)

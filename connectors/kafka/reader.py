@@ -85,6 +85,13 @@ class Reader:
             )
         return low, high
 
+    def ahead(self, partition: int, offset: int) -> int:
+        """How many records lie behind ``offset``, as far as the client knows without asking."""
+        known: tuple[int, int] | None = self._consumer.get_watermark_offsets(
+            self._place(partition), cached=True
+        )
+        return 0 if known is None else max(known[1] - offset, 0)
+
     def read(self, partition: int, offset: int, queue: deque[Message]) -> None:
         """Fill ``queue`` with the messages of a partition from ``offset`` on."""
         with self._lock, translating(self.address.shown):

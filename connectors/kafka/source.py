@@ -85,7 +85,7 @@ class _Lanes(FixedPartitionedSource[Message | Reject, Positions]):
             if self._shared is None:
                 self._shared = Shared(
                     Reader(self._address, self._settings.timeout_s),
-                    EpochRows(self._settings.epoch_rows),
+                    EpochRows(self._settings.epoch_rows, self._settings.intake),
                     self._settings.batch_rows,
                     self._on_progress,
                 )

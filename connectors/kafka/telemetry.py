@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import uuid4
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from connectors.contract import ConnectorSettings, RefusedError
 from connectors.kafka.address import Address
@@ -68,7 +68,7 @@ class TopicSubscription:
     def __init__(self, url: str, topic: str, settings: ConnectorSettings) -> None:
         address = Address.of(url, ("start",))
         name = address.name + topic
-        offset = OFFSET_END if address.choice("start", START) == "latest" else OFFSET_BEGINNING
+        from_now = address.choice("start", START) == "latest"
         partitions = topics(address, settings.timeout_s).get(name)
         if partitions is None:
             raise address.wrong(f"there is no topic `{name}`", "check its name")
@@ -86,9 +86,16 @@ class TopicSubscription:
         except KafkaException as exc:
             raise settings_refused(address, exc) from exc
         with translating(self._where):
-            self._consumer.assign(
-                [TopicPartition(name, number, offset) for number in range(partitions)]
-            )
+            places = [
+                TopicPartition(name, number, OFFSET_BEGINNING) for number in range(partitions)
+            ]
+            if from_now:
+                # Asked for now: the client would look where the end is only some time later.
+                for place in places:
+                    place.offset = self._consumer.get_watermark_offsets(
+                        place, timeout=settings.timeout_s
+                    )[1]
+            self._consumer.assign(places)
 
     def bodies(self) -> Iterator[bytes | None]:
         """Each message's body, in the order of its partition, for ever."""

@@ -46,13 +46,31 @@ _REFUSALS: Final = (
     ("SSL, but SSL was required|certificate", "set sslmode and sslrootcert in the URL"),
     ("invalid .* (connection option|value)", "correct it in the URL"),
 )
+_VARIABLES: Final = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "passfile": "PGPASSFILE",
+    "options": "PGOPTIONS",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+}
+"""Parameter of libpq -> the variable that says the same."""
 _UNKNOWN_HOST: Final = "failed to resolve host"
 
 
 class Server:
     """A database of one server, and how long it may keep us waiting for one answer.
 
-    ``name`` is the URL without its password, for messages.
+    ``name`` is the URL without its password, for messages. There is no pool: a sink keeps its one
+    connection from epoch to epoch, a listener keeps its own, and a look at zones and rules makes
+    one for the moment (4 ms of CPU every other second). A pool would connect in the background,
+    where what the server says to it (a wrong password) is lost in "no connection in time".
 
     Raises:
         SettingsError: the URL lacks a part or cannot be understood.
@@ -68,6 +86,11 @@ class Server:
         with self.translated():
             # No prepared statements: a pooler in between may give each transaction another session.
             return psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+
+    def variables(self) -> dict[str, str]:
+        """The address as variables of libpq, for its programs: an argument everybody could read."""
+        given = conninfo_to_dict(self._conninfo)
+        return {_VARIABLES[name]: str(given[name]) for name in _VARIABLES if name in given}
 
     @contextmanager
     def transaction(self, connection: Connection | None = None) -> Iterator[Connection]:

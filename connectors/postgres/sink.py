@@ -1,15 +1,18 @@
 """Results into PostgreSQL: one transaction an epoch."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import inf
 from typing import Any
 
 import psycopg
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from connectors.backoff import until_available
-from connectors.contract import ConnectorSettings, Definition, RefusedError
-from connectors.definitions import KEPT, Kind, Ledger
+from connectors.contract import ConnectorSettings, Definition, RefusedError, SettingsError
+from connectors.definitions import KEPT, Author, Kind, Ledger
+from connectors.postgres.listening import Change, listen
 from connectors.postgres.reading import select
 from connectors.postgres.rows import encode, fields
 from connectors.postgres.schema import check_made, check_ours, check_rights, make_tables
@@ -62,13 +65,24 @@ class PostgresSink:
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
         """Keep these versions of zones and rules; new ones are noted in the audit log."""
-        self.keep({"zones": zones, "rules": rules}, KEPT)
+        kept: dict[Kind, Sequence[Definition]] = {"zones": [*zones], "rules": [*rules]}
+        until_available(self._server.name, lambda: self.keep(kept, KEPT), self._settings.patience_s)
 
-    def keep(self, definitions: Mapping[Kind, Iterable[Definition]], action: str) -> int:
+    def keep(
+        self,
+        definitions: Mapping[Kind, Sequence[Definition]],
+        action: str,
+        by: Author | None = None,
+    ) -> int:
         """Keep versions; see ``DefinitionStore``."""
         make_tables(self._server)
         with self._server.transaction() as connection:
-            return self._ledger(connection).keep(definitions, action)
+            ledger = self._ledger(connection)
+            refused = ledger.refuse(definitions, action, by)
+            kept = 0 if refused else ledger.keep(definitions, action, by)
+        if refused:
+            raise SettingsError(refused)
+        return kept
 
     def versions(self, kind: Kind) -> list[dict[str, Any]]:
         """All versions; see ``DefinitionStore``."""
@@ -81,6 +95,10 @@ class PostgresSink:
         with self._server.first_transaction() as connection:
             check_made(connection, self._server.name)
             return self._ledger(connection).count(kind)
+
+    def changes(self) -> Iterator[Change | None]:
+        """New versions as they come; see ``ChangeFeed``."""
+        return listen(self._url, replace(self._settings, patience_s=inf))
 
     def states(self, vehicle_id: str | None = None) -> Iterator[VehicleState]:
         """The newest states; see ``StateStore``."""

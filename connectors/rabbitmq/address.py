@@ -146,7 +146,7 @@ def _tls(scheme: str, options: dict[str, str], name: str) -> ssl.SSLContext | No
         context = ssl.create_default_context(cafile=options.get("ca"))
         if "cert" in options:
             context.load_cert_chain(options["cert"], options.get("key"))
-    except OSError as exc:  # ssl.SSLError is one.
+    except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError.
         files = ", ".join(f"`{key}={options[key]}`" for key in TLS_OPTIONS if key in options)
         raise SettingsError(f"{files}: cannot be used ({exc}); name PEM files") from exc
     return context

@@ -8,14 +8,8 @@ last, it is refused. No other message is refused for its neighbour's sake.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
-SUSPECT_AFTER: Final = 5
-"""Deliveries of the first message from which on messages are handed out with caution."""
-TRIALS: Final = 5
-GROWTH: Final = 4
-ENOUGH: Final = 10_000
-"""Messages in one epoch that it survived: caution ends."""
+from connectors.trials import ENOUGH, GROWTH, SUSPECT_AFTER, TRIALS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from connectors.backoff import delays_s, note_answer, note_refusal, note_waiting
 from connectors.contract import ConnectorError, UnavailableError
+from connectors.metrics import QUEUE_MESSAGES
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.frames import Delivered
 from connectors.rabbitmq.link import Link
+from connectors.tracing import HEADER, from_header
 
 LONGEST_S: Final = 0.05
 """How long one call may go on receiving while more keeps coming."""
@@ -26,6 +28,11 @@ LINE_UP_S: Final = 1.0
 """How often to ask whether those who consumed before us are gone."""
 BEHIND_S: Final = 90.0
 """For so long a broken connection may keep messages: then its heartbeats have been missed."""
+
+ANSWER_S: Final = 60.0
+"""For so long a question may go unanswered: a queue without a leader leaves it so for ever."""
+DEPTH_EVERY_S: Final = 5.0
+"""How often to ask how many messages the queue holds, for the metrics."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -65,11 +72,15 @@ class Consumer:
         # said nothing.
         self._asking = False
         self._empty_answers = 0
+        # Since when an answer is awaited, to opening, consuming or asking; None while none is.
+        self._awaiting_since: float | None = None
         # Since when others, who consumed before us, may have what the queue holds.
         self._behind_since: float | None = None
         self._lost_at: float | None = None
         self._delays_s = delays_s()
         self._try_at = 0.0
+        self._asked_depth_s = monotonic()
+        self._depth = QUEUE_MESSAGES.labels(subscription.address.name, subscription.queue)
 
     def receive(self, enough: int) -> None:
         """Take in what has come, until ``enough`` deliveries wait or nothing more comes.
@@ -84,6 +95,7 @@ class Consumer:
             # Of a stream the offset is wanted, a header: there pika reads.
             fast = None if self._to.stream else self.waiting.append
             self._link = Link(self._to.address, self._to.timeout_s, self._consume, fast)
+            self._awaiting_since = monotonic()
         until, had = monotonic() + LONGEST_S, -1
         while had < len(self.waiting) < enough and monotonic() < until:
             had = len(self.waiting)
@@ -93,6 +105,15 @@ class Consumer:
             self._behind_since = None
         if self._link.failure is not None:
             self._lost(self._link.failure)
+        elif self._unanswered():
+            self._lost(
+                UnavailableError(
+                    f"`{self._to.address.name}`: queue `{self._to.queue}` did not answer for"
+                    f" {ANSWER_S:g} s; see that it has a leader"
+                )
+            )
+        elif self._quiet_since is not None and monotonic() >= self._asked_depth_s + DEPTH_EVERY_S:
+            self._ask_depth()
 
     def ack(self, tag: int) -> None:
         """Acknowledge all deliveries up to ``tag``, 0 = none."""
@@ -100,6 +121,11 @@ class Consumer:
             self._link.channel.basic_ack(tag, multiple=True)
             self.acked = tag
             self._not_quiet()  # There is room for more.
+
+    def flush(self) -> None:
+        """Send what was acknowledged, now."""
+        if self._link is not None:
+            self._link.poll()
 
     def drained(self) -> bool:
         """Whether nothing more comes: it has been quiet, and the queue says twice it holds nothing.
@@ -122,8 +148,7 @@ class Consumer:
             return False
         if not self._asking and now >= self._quiet_since + QUIET_S:
             self._asking = True
-            channel = self._link.channel
-            channel.queue_declare(self._to.queue, passive=True, callback=self._answered)
+            self._ask(self._link.channel, self._answered)
         return self._empty_answers >= 2
 
     def fit(self, prefetch: int) -> None:
@@ -163,6 +188,7 @@ class Consumer:
             self._behind_since = monotonic()
 
     def _consuming(self, _method: object) -> None:
+        self._awaiting_since = None
         self._not_quiet()
         if self._lost_at is not None:
             self._lost_at, self._delays_s = None, delays_s()
@@ -171,7 +197,8 @@ class Consumer:
     def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         del channel
         key = properties.headers["x-stream-offset"] if self._to.stream else properties.message_id
-        self.waiting.append(Delivered(method.delivery_tag, key, body))
+        trace = from_header((properties.headers or {}).get(HEADER))
+        self.waiting.append(Delivered(method.delivery_tag, key, body, trace=trace))
 
     def _lost(self, failure: ConnectorError) -> None:
         self.close()
@@ -198,8 +225,29 @@ class Consumer:
         self._quiet_since = monotonic()
         self._empty_answers = 0
 
+    def _ask_depth(self) -> None:
+        self._asked_depth_s = monotonic()
+        if self._link is not None and not self._to.stream:
+            self._ask(self._link.channel, self._told_depth)
+
+    def _ask(self, channel: Any, on_answer: Callable[[Any], None]) -> None:
+        """Ask how many messages the queue holds."""
+        if self._awaiting_since is None:
+            self._awaiting_since = monotonic()
+        channel.queue_declare(self._to.queue, passive=True, callback=on_answer)
+
+    def _unanswered(self) -> bool:
+        # While deliveries come the answer may be behind them.
+        since = self._awaiting_since
+        return not self.waiting and since is not None and monotonic() >= since + ANSWER_S
+
+    def _told_depth(self, answer: Any) -> None:
+        self._awaiting_since = None
+        self._depth.set(answer.method.message_count)
+
     def _answered(self, answer: Any) -> None:
         self._asking = False
+        self._awaiting_since = None
         if answer.method.message_count:
             self._not_quiet()  # They are on their way.
         else:

@@ -14,6 +14,7 @@ from connectors.rabbitmq.errors import translated
 from connectors.rabbitmq.frames import (
     OVERHEAD,
     Delivered,
+    FrameError,
     frame_end,
     is_deliver,
     read_delivery,
@@ -22,8 +23,10 @@ from connectors.rabbitmq.frames import (
 GOOD_BYE_S: Final = 1.0
 CUT_S: Final = 0.2
 
-# What pika logs comes back as an error here; without a handler Python would print it as well.
+# What pika logs comes back as an error here, and is told as one line; without a handler of its own
+# Python would print it as well.
 logging.getLogger("pika").addHandler(logging.NullHandler())
+logging.getLogger("pika").propagate = False
 
 
 class _Connection(pika.SelectConnection):  # type: ignore[misc]  # pika is not typed
@@ -116,7 +119,12 @@ class Link:
     def poll(self, wait_s: float = 0.0) -> None:
         """Send and receive what can be, waiting at most ``wait_s`` for something to come."""
         timer = self._loop.call_later(wait_s, _nothing)
-        self._loop.poll()
+        try:
+            self._loop.poll()
+        except FrameError as exc:
+            self.failure = self.failure or UnavailableError(
+                f"`{self._name}`: what it sends is no AMQP ({exc}); see what stands between"
+            )
         self._loop.remove_timeout(timer)
         self._loop.process_timeouts()
 

@@ -11,6 +11,7 @@ from connectors.backoff import until_available
 from connectors.contract import FullError, RefusedError, UnavailableError
 from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.link import Link
+from connectors.tracing import HEADER
 
 MOST_UNCONFIRMED: Final = 10_000
 MOST_UNCONFIRMED_BYTES: Final = 64 * 2**20
@@ -18,13 +19,17 @@ MOST_UNCONFIRMED_BYTES: Final = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message on its way: persistent; ``message_id`` tells it from any other."""
+    """A message on its way: persistent; ``message_id`` tells it from any other.
+
+    ``trace``: the trace context that a header names, "" = none.
+    """
 
     exchange: str
     routing_key: str
     message_id: str
     content_type: str
     body: bytes
+    trace: str = ""
 
 
 class Publisher:
@@ -140,6 +145,7 @@ class Publisher:
                 content_type=message.content_type,
                 delivery_mode=pika.DeliveryMode.Persistent.value,
                 message_id=message.message_id,
+                headers={HEADER: message.trace} if message.trace else None,
             )
             link.channel.basic_publish(
                 message.exchange, message.routing_key, message.body, properties, self._mandatory

@@ -125,4 +125,5 @@ class _Told(StatefulSinkPartition[Delivery, None]):
             message_id=event.message_id,
             content_type=CONTENT_TYPE,
             body=cloud_event(event, self._source, delivery.extensions),
+            trace=delivery.trace,
         )

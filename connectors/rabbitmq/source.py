@@ -7,14 +7,16 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from connectors.contract import ConnectorSettings, Progress, RefusedError, SettingsError
 from connectors.epoch import EpochRows
+from connectors.metrics import UNACKED
 from connectors.rabbitmq.address import Address
-from connectors.rabbitmq.caution import TRIALS, Caution
+from connectors.rabbitmq.caution import Caution
 from connectors.rabbitmq.consumer import Consumer, Subscription
 from connectors.rabbitmq.frames import Delivered
 from connectors.rabbitmq.link import Link
 from connectors.rabbitmq.marks import Mark, Offset, Position, Seen
 from connectors.rabbitmq.options import SourceOptions, read_source_url
 from connectors.rabbitmq.topology import declare_telemetry, is_there, shard_names
+from connectors.trials import TRIALS
 from schemas.message import Message, Reject
 
 ROW_BYTES: Final = 200
@@ -105,14 +107,20 @@ class _Queues(FixedPartitionedSource[Message | Reject, Position]):
         self._address = address
         self.options = options
         self.settings = settings
-        self.epoch = EpochRows(settings.epoch_rows)
+        self.epoch = EpochRows(settings.epoch_rows, settings.intake)
         self._on_progress = on_progress
+
+    @property
+    def name(self) -> str:
+        return self._address.name
 
     def list_parts(self) -> list[str]:
         return self.options.queue_names()
 
     def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> "_Queue":
-        return _Queue(self, for_part, resume_state or Position(None, FIRST_PREFETCH))
+        position = resume_state or Position(None, FIRST_PREFETCH)
+        kind = _Stream if self.options.streams else _Queue
+        return kind(self, for_part, position)
 
     def subscription(self, queue: str, mark: Mark) -> Subscription:
         return Subscription(
@@ -144,14 +152,18 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self._consumer = Consumer(subscription, prefetch, self._connected)
         # Tags of this channel: the last taken, and the last of the epoch that has just ended.
         self._taken_tag = self._closed_tag = 0
+        self._unacked = UNACKED.labels(queues.name, part)
         self._wanted_prefetch = prefetch
         self._epoch_messages = self._epoch_bytes = self._done_bytes = 0
+        self._most_rows = queues.settings.batch_rows
 
     def next_batch(self) -> list[Message | Reject]:
         # The first call after snapshot(): that epoch is committed cluster-wide.
         self._consumer.ack(self._closed_tag)
         self._consumer.fit(self._wanted_prefetch)
-        if self._queues.epoch.full():
+        if self._queues.epoch.full() or not self._most_rows:
+            if self._queues.epoch.intake.closed:
+                self._consumer.flush()
             return []
         self._consumer.receive(self._queues.settings.batch_rows)
         batch = self._take()
@@ -166,6 +178,7 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
 
     def snapshot(self) -> Position:
         self._queues.epoch.end(self._part)
+        self._unacked.set(self._taken_tag - self._consumer.acked)
         self._closed_tag = self._taken_tag
         if self._queues.options.prefetch is None:
             messages, size = self._epoch_messages, self._epoch_bytes
@@ -195,13 +208,13 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
     def _take(self) -> list[Message | Reject]:
         taken: list[Message | Reject] = []
         waiting, rows, size = self._consumer.waiting, 0, 0
-        while waiting and rows < self._queues.settings.batch_rows:
+        while waiting and rows < self._most_rows:
             if not (self._caution.over or self._may_take(waiting[0])):
                 break
             delivered = waiting.popleft()
             self._taken_tag = delivered.tag
             if self._mark.first_time(delivered):
-                taken.append(self._handed_out(delivered.body))
+                taken.append(self._handed_out(delivered))
                 rows += 1 + len(delivered.body) // ROW_BYTES
                 size += len(delivered.body)
         if taken:
@@ -219,13 +232,22 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self._caution.begin(self._mark.identity(head), head.deliveries)
         return self._caution.over or self._caution.left > 0
 
-    def _handed_out(self, body: bytes) -> Message | Reject:
+    def _handed_out(self, delivered: Delivered) -> Message | Reject:
         refused = self._caution.refuse
         self._caution.took()
         if refused:
             reason = f"the flow ended {TRIALS} times while this was all that it had of its queue"
-            return Reject(reason, "", body, self._origin)
-        return Message(body, self._origin)
+            return Reject(reason, "", delivered.body, self._origin)
+        return Message(delivered.body, self._origin, trace=delivered.trace)
+
+
+class _Stream(_Queue):
+    """A stream says of no message how often it was delivered: others have to take care."""
+
+    def ration(self, records: int | None) -> None:
+        """At most so many records at once, or one message of more; None = a batch."""
+        most = self._queues.settings.batch_rows
+        self._most_rows = most if records is None else min(records, most)
 
 
 def fitting_prefetch(now: int, messages: int, size: int) -> int:

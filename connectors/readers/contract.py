@@ -85,6 +85,6 @@ def check(path: Path, reader: Reader | None = None) -> None:
             path, f"cannot be read ({exc.strerror})", "check its permissions"
         ) from exc
     if empty:
-        raise SourceFileError(path, "is empty", "name a file that holds telemetry")
+        raise SourceFileError(path, "is empty", "name a file that holds records")
     if reader is not None:
         next(reader.read(path, None, 1), None)

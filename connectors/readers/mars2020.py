@@ -76,7 +76,12 @@ class _Feature:
     """A GeoJSON feature with its properties under plain names."""
 
     def __init__(self, raw: msgspec.Raw) -> None:
-        decoded = msgspec.json.decode(raw)
+        try:
+            decoded = msgspec.json.decode(raw)
+        except RecursionError as exc:
+            raise _FeatureError("is nested too deeply", "feature") from exc
+        except msgspec.DecodeError as exc:
+            raise _FeatureError(f"cannot be read ({exc})", "feature") from exc
         if not isinstance(decoded, dict):
             raise _FeatureError("is not an object", "feature")
         self.geometry = _table(decoded, "geometry")
@@ -137,8 +142,9 @@ def _read(path: Path, resume: object | None, rows: int, records: _Records) -> It
     with StoredFile(path) as file:
         content = file.whole()
     try:
+        content.decode()  # The features are looked at later, one by one.
         features = msgspec.json.decode(content, type=_Collection).features
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SourceFileError(
             path, f"is no GeoJSON FeatureCollection ({exc})", "check --format"
         ) from exc

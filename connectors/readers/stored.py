@@ -13,6 +13,10 @@ from connectors.readers.contract import SourceFileError
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 WHOLE_LIMIT: Final = 64 * 1024 * 1024
 """The most bytes that are taken as one piece: a JSON document, one line."""
+MOST_TIMES: Final = 250
+"""How many times its stored size a gzip file may be unpacked; telemetry packs 5 to 50 times."""
+FREE_BYTES: Final = 64 * 1024 * 1024
+"""Content up to here may be packed in any way."""
 
 
 class StoredFile:
@@ -62,14 +66,17 @@ class StoredFile:
     def read(self, size: int) -> bytes:
         """The next bytes of the content, at most ``size``; empty at the end."""
         try:
-            return self._content.read(size)
+            content = self._content.read(size)
         except (OSError, EOFError, zlib.error) as exc:
             raise self._unreadable(exc) from exc
+        self._refuse_bomb()
+        return content
 
     def lines(self) -> Iterator[bytes]:
         """The lines of the content, each with its line end (the last may have none)."""
         try:
             while line := self._content.readline(WHOLE_LIMIT):
+                self._refuse_bomb()
                 if len(line) == WHOLE_LIMIT:
                     raise SourceFileError(
                         self.path, "has a line of 64 MiB or more", "check that it is a text file"
@@ -88,6 +95,17 @@ class StoredFile:
                 "convert it to NDJSON, one record a line",
             )
         return content
+
+    def _refuse_bomb(self) -> None:
+        if self._content is self._raw:
+            return
+        unpacked = self._content.tell()
+        if unpacked > FREE_BYTES and unpacked > MOST_TIMES * self._raw.tell():
+            raise SourceFileError(
+                self.path,
+                f"unpacks to more than {MOST_TIMES} times its size",
+                "check where it comes from; unpack it by hand if it is what you want",
+            )
 
     def _unreadable(self, exc: Exception) -> SourceFileError:
         if isinstance(exc, FileNotFoundError):

@@ -5,6 +5,8 @@ from typing import Final
 EXPIRES_S: Final = 3600
 """How long a vehicle's keys live after its last record was written."""
 ZONES_KEY: Final = "zones:all"
+ZONES_TIME_KEY: Final = "zones:time"
+"""The event time that the zones are cached as of."""
 
 # Times are RFC 3339 in UTC with microseconds, so text order is time order. A vehicle's hash names
 # its zones, so the keys of those it has left are found without a search. Not for Redis Cluster:
@@ -41,11 +43,25 @@ for _, zone in ipairs(cjson.decode(known[3])) do
 end
 return said
 """
-# KEYS: the hash of zones. ARGV: zone id, version, feature.
-KEEP_ZONE: Final = """
-local known = redis.call('HGET', KEYS[1], ARGV[1])
-if known and cjson.decode(known).properties.version > tonumber(ARGV[2]) then return 0 end
-return redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+# KEYS: the hash of zones. ARGV: the key of its time, an event time ('' = none is known), then of
+# each version, in order of zone and start: zone id, start, end ('' = open), feature.
+TELL_ZONES: Final = """
+local time = redis.call('GET', ARGV[1]) or ''
+if ARGV[2] > time then
+  time = ARGV[2]
+  redis.call('SET', ARGV[1], time)
+end
+local now = {}
+for i = 3, #ARGV, 4 do
+  local id, starts, ends = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if time == '' then now[id] = now[id] or ARGV[i + 3]
+  elseif starts <= time and (ends == '' or time < ends) then now[id] = ARGV[i + 3] end
+end
+for _, id in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if not now[id] then redis.call('HDEL', KEYS[1], id) end
+end
+for id, feature in pairs(now) do redis.call('HSET', KEYS[1], id, feature) end
+return 1
 """
 
 

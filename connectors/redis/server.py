@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import redis
 from redis.backoff import NoBackoff
@@ -29,11 +29,14 @@ from connectors.contract import (
 )
 from connectors.credentials import credential
 from connectors.redis.keys import state_key
-from connectors.registry import masked
+from connectors.registry import masked, split
 from schemas.frame import KINDS
 
 # The server cannot write its own snapshot to its disk and therefore takes no writes.
 _NO_DISK: Final = "MISCONF"
+
+TLS_OPTIONS: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+"""The authority to trust, our certificate and its key: PEM files."""
 
 Call = tuple[str, list[str | bytes]]
 """A key and the arguments of one call of a script."""
@@ -58,7 +61,7 @@ class Far:
         self.shown = masked(url).partition("?")[0]
         self.url = url
         self.timeout_s = timeout_s
-        parts = urlsplit(url)
+        parts = split(url)
         database = parts.path.removeprefix("/")
         try:
             named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -66,8 +69,12 @@ class Far:
             raise SettingsError(f"`{self.shown}`: {exc}; write HOST:PORT") from exc
         if not named or not (database == "" or database.isdecimal()):
             raise SettingsError(f"`{self.shown}`: write `{parts.scheme}://HOST:PORT/DB`")
-        if unknown := parse_qs(parts.query).keys() - {"ssl_ca_certs"}:
-            raise SettingsError(f"`{self.shown}`: unknown `{min(unknown)}`; known is ssl_ca_certs")
+        given = parse_qs(parts.query).keys()
+        if unknown := given - {*TLS_OPTIONS}:
+            known = ", ".join(TLS_OPTIONS)
+            raise SettingsError(f"`{self.shown}`: unknown `{min(unknown)}`; known are {known}")
+        if given and parts.scheme != "rediss":
+            raise SettingsError(f"`{self.shown}`: `{min(given)}` is for TLS; write `rediss:`")
         self.user = None if parts.username else credential("REDIS_USER")
         self.password = None if parts.password else credential("REDIS_PASSWORD")
 

@@ -12,14 +12,13 @@ from connectors.backoff import until_available
 from connectors.contract import ConnectorSettings, Definition, RefusedError, SettingsError
 from connectors.redis.keys import (
     EXPIRES_S,
-    KEEP_ZONE,
     READ_STATE,
     TELL_STATE,
-    ZONES_KEY,
     state_key,
     zone_key,
 )
 from connectors.redis.server import Call, Far, Server
+from connectors.redis.zones import ZoneCache
 from connectors.states import NewestStates
 from schemas.delivery import Delivery
 from schemas.frame import KINDS
@@ -46,6 +45,7 @@ class RedisSink:
     def __init__(self, url: str, settings: ConnectorSettings) -> None:
         self._far = Far(url, settings.timeout_s)
         self._patience_s = settings.patience_s
+        self._zones = ZoneCache()
 
     def check(self) -> None:
         """Refuse a server that does not answer, does not let us in or cannot be written."""
@@ -58,16 +58,15 @@ class RedisSink:
     def build(self, source: str) -> FixedPartitionedSink[Delivery, None]:
         """The Bytewax sink; ``source`` is not kept."""
         del source
-        return _Database(self._far, self._patience_s)
+        return _Database(self._far, self._patience_s, self._zones)
 
     def write_registry(self, zones: Iterable[Definition], rules: Iterable[Definition]) -> None:
-        """Cache the highest version of each zone in ``zones:all``; rules are not kept."""
+        """Cache the zones in force, see ``ZoneCache``; rules are not kept."""
         del rules
-        calls: list[Call] = [
-            (ZONES_KEY, [zone.id, str(zone.version), _json.encode(zone.body)]) for zone in zones
-        ]
+        self._zones.take(zones)
         with closing(Server(self._far)) as server:
-            server.call(KEEP_ZONE, calls)
+            tell = partial(self._zones.tell, server)
+            until_available(self._far.shown, tell, self._patience_s)
 
     def states(self, vehicle_id: str | None = None) -> Iterator[VehicleState]:
         """The states that have not expired; see ``StateStore``."""
@@ -87,9 +86,10 @@ class RedisSink:
 
 
 class _Database(FixedPartitionedSink[Delivery, None]):
-    def __init__(self, far: Far, patience_s: float) -> None:
+    def __init__(self, far: Far, patience_s: float, zones: ZoneCache) -> None:
         self._far = far
         self._patience_s = patience_s
+        self._zones = zones
 
     def list_parts(self) -> list[str]:
         return ["database"]
@@ -98,14 +98,15 @@ class _Database(FixedPartitionedSink[Delivery, None]):
         return 0
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_States":
-        return _States(self._far, self._patience_s)
+        return _States(self._far, self._patience_s, self._zones)
 
 
 class _States(StatefulSinkPartition[Delivery, None]):
-    def __init__(self, far: Far, patience_s: float) -> None:
+    def __init__(self, far: Far, patience_s: float, zones: ZoneCache) -> None:
         self._far = far
         self._server = Server(far)
         self._patience_s = patience_s
+        self._zones = zones
         self._newest = NewestStates()
 
     def write_batch(self, values: list[Delivery]) -> None:
@@ -114,10 +115,14 @@ class _States(StatefulSinkPartition[Delivery, None]):
                 self._newest.take(value)
 
     def snapshot(self) -> None:
-        calls = [_call(state) for state in self._newest.drain()]
+        states = self._newest.drain()
+        calls = [_call(state) for state in states]
         for i in range(0, len(calls), BATCH_CALLS):
             tell = partial(self._server.call, TELL_STATE, calls[i : i + BATCH_CALLS])
             until_available(self._far.shown, tell, self._patience_s)
+        if states:
+            advance = partial(self._zones.advance, self._server, max(each.time for each in states))
+            until_available(self._far.shown, advance, self._patience_s)
 
     def close(self) -> None:
         self._server.close()

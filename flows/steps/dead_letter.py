@@ -6,11 +6,14 @@ must stop and say so. It stops between two epochs, when every dead letter so far
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from time import monotonic, time
 from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from connectors.metrics import COMMIT_S, END_TO_END_S, LAST_COMMIT
 from connectors.refused import RefusedItems
+from flows.vitals import VITALS
 from schemas.message import Message, Reject
 
 
@@ -90,12 +93,13 @@ class GuardedSource(FixedPartitionedSource[Message | Reject, Any]):
 
     def list_parts(self) -> list[str]:
         """The parts of the source within."""
+        VITALS.started(monotonic())
         return self.inner.list_parts()
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> "_GuardedPart":
         """The part of the source within, guarded."""
         inner = self.inner.build_part(step_id, for_part, resume_state)
-        return _GuardedPart(inner, self.limit, self.refused)
+        return _GuardedPart(inner, self.limit, self.refused, for_part)
 
 
 class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
@@ -107,17 +111,25 @@ class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
         inner: StatefulSourcePartition[Message | Reject, Any],
         limit: DeadLetterLimit,
         refused: RefusedItems,
+        name: str,
     ) -> None:
         self.inner = inner
         self.limit = limit
         self.refused = refused
+        self.name = name
+        self.epoch = _EpochTimes()
+        VITALS.open_part(name)
         self.snapshot_taken = False
         self.ended = False
         limit.parts_open += 1
 
     def next_batch(self) -> Iterable[Message | Reject]:
+        now_s = monotonic()
+        VITALS.moved(now_s)
         if self.snapshot_taken:
             self.snapshot_taken = False
+            self.epoch.committed(now_s)
+            VITALS.committed(self.name, now_s)
             self.limit.check()
             if refused := self.refused.take():
                 return refused
@@ -126,18 +138,47 @@ class _GuardedPart(StatefulSourcePartition[Message | Reject, Any]):
         if self.ended:
             return []
         try:
-            return self.inner.next_batch()
+            batch = self.inner.next_batch()
         except StopIteration:
             self.ended = True
             self.limit.parts_open -= 1
             return []
+        if batch:
+            self.epoch.handed_out(now_s)
+        return batch
 
     def next_awake(self) -> datetime | None:
         return self.inner.next_awake()
 
     def snapshot(self) -> Any:
         self.snapshot_taken = True
+        self.epoch.ended(monotonic())
         return self.inner.snapshot()
 
     def close(self) -> None:
+        VITALS.close_part(self.name)
         self.inner.close()
+
+
+class _EpochTimes:
+    """When the epoch at hand began to hand out records, and when the one before it ended."""
+
+    def __init__(self) -> None:
+        self._first_s: float | None = None
+        self._closed: tuple[float | None, float] | None = None
+
+    def handed_out(self, now_s: float) -> None:
+        if self._first_s is None:
+            self._first_s = now_s
+
+    def ended(self, now_s: float) -> None:
+        self._closed, self._first_s = (self._first_s, now_s), None
+
+    def committed(self, now_s: float) -> None:
+        if self._closed is None:
+            return
+        first_s, ended_s = self._closed
+        COMMIT_S.observe(now_s - ended_s)
+        if first_s is not None:
+            END_TO_END_S.observe(now_s - first_s)
+        LAST_COMMIT.set(time())

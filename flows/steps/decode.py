@@ -1,20 +1,21 @@
 """Bytes to frames: every record becomes a row of a frame or a dead letter, none disappears."""
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, TypeVar
 
 import bytewax.operators as op
 from bytewax.dataflow import Stream
 
 from flows.steps.dead_letter import DeadLetterLimit
+from flows.steps.measuring import count_frame, count_input, timed
+from flows.steps.tracing import carry, span, traced
 from schemas.decoding import TelemetryDecoder
 from schemas.delivery import Delivery
-from schemas.event import TELEMETRY_REJECTED, Event, identity
 from schemas.frame import Frame
 from schemas.message import Message, Reject
-from schemas.topics import DEAD_LETTERS
+from schemas.rejected import dead_letter
 
 Kind = TypeVar("Kind")
 
@@ -27,25 +28,44 @@ class Decoded:
     dead_letters: Stream[Delivery]
 
 
-def decode(messages: Stream[Message | Reject], frame_rows: int, limit: DeadLetterLimit) -> Decoded:
+def decode(
+    messages: Stream[Message | Reject],
+    frame_rows: int,
+    limit: DeadLetterLimit,
+    decoder: TelemetryDecoder,
+) -> Decoded:
     """Decode messages into frames; what breaks the contract goes to the dead letters.
 
     All messages of one engine batch share a frame, so a source that gives one record a message
-    still gives columns.
+    still gives columns; those of another part of the source, which come in batches of their own,
+    have frames of their own.
     """
-    decoder = TelemetryDecoder()
 
     def decode_batch(batch: list[Message | Reject]) -> Iterator[Frame | Delivery]:
-        decoded = decoder.decode(only(Message, batch))
-        refused = only(Reject, batch)
-        rows = 0 if decoded.frame is None else len(decoded.frame)
-        refused += decoded.rejects
+        refused, frames = only(Reject, batch), []
+        for part, of_part in groupby(only(Message, batch), _part):
+            decoded = decoder.decode(list(of_part))
+            refused += decoded.rejects
+            if decoded.frame is not None:
+                frames.append(replace(decoded.frame, part=part))
+        rows = sum(map(len, frames))
         limit.count(rows, refused)
+        count_input(rows, refused)
         yield from map(dead_letter, refused)
-        if decoded.frame is not None:
-            yield from _cut(decoded.frame, frame_rows)
+        for whole in frames:
+            for frame in _cut(whole, frame_rows):
+                count_frame(frame)
+                yield frame
 
-    decoded = op.flat_map_batch("decode", messages, decode_batch)
+    def traced_batch(batch: list[Message | Reject]) -> list[Frame | Delivery]:
+        with span("decode", (item.trace for item in batch if isinstance(item, Message))) as trace:
+            out = list(decode_batch(batch))
+        for item in out:
+            carry(item, trace)
+        return traced(out, trace)
+
+    timed_batch = timed("decode", traced_batch)
+    decoded = op.flat_map_batch("decode", messages, timed_batch)
     return Decoded(
         op.flat_map_batch("frames", decoded, lambda items: only(Frame, items)),
         op.flat_map_batch("rejects", decoded, lambda items: only(Delivery, items)),
@@ -57,22 +77,8 @@ def only(kind: type[Kind], items: Iterable[Any]) -> list[Kind]:
     return [item for item in items if isinstance(item, kind)]
 
 
-def dead_letter(reject: Reject) -> Delivery:
-    """The reject as an event; its id is that of the same bytes from the same place, always."""
-    event = Event(
-        type=TELEMETRY_REJECTED,
-        event_id=identity("rejected", reject.origin, reject.raw.hex()),
-        vehicle_id="",
-        time_us=None,
-        data={
-            "reason": reject.reason,
-            "field": reject.field,
-            "raw": b64encode(reject.raw).decode(),
-            "raw_text": reject.raw.decode(errors="backslashreplace"),
-            "origin": reject.origin,
-        },
-    )
-    return Delivery(DEAD_LETTERS, event)
+def _part(message: Message) -> str:
+    return message.part
 
 
 def _cut(frame: Frame, rows: int) -> Iterable[Frame]:

@@ -8,13 +8,16 @@ import bytewax.operators as op
 import msgspec
 from bytewax.dataflow import Dataflow, Stream
 
-from flows.steps.decode import dead_letter, only
+from flows.steps.decode import only
+from flows.steps.measuring import count_input, timed
 from flows.steps.source import messages_in
+from flows.steps.tracing import carry, span, traced
 from flows.wiring import Wiring
 from schemas.delivery import Delivery
 from schemas.event import Event
 from schemas.event_decoding import decode_events
 from schemas.message import Message, Reject
+from schemas.rejected import dead_letter
 
 Item = TypeVar("Item")
 
@@ -49,9 +52,18 @@ def events_in(
                 good += 1
                 yield found
         limit.count(good, refused)
+        count_input(good, refused)
         yield from map(dead_letter, refused)
 
-    stream = op.flat_map_batch("events", messages, received)
+    def traced_batch(batch: list[Message | Reject]) -> list[_Held[Item] | Delivery]:
+        with span("events", (item.trace for item in batch if isinstance(item, Message))) as trace:
+            out = list(received(batch))
+        for held in only(_Held, out):
+            carry(held.item, trace)
+        return traced(out, trace)
+
+    timed_batch = timed("events", traced_batch)
+    stream = op.flat_map_batch("events", messages, timed_batch)
     return Received(
         op.flat_map_batch("items", stream, lambda batch: [h.item for h in only(_Held, batch)]),
         op.flat_map_batch("rejects", stream, lambda batch: only(Delivery, batch)),

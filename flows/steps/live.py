@@ -9,9 +9,10 @@ from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream
 
 from connectors.contract import LiveSink, Sink
-from rules.assessment import Assessment
+from rules.assessment import Assessment, Share
 from rules.fences import UNKNOWN
 from rules.group import GroupState
+from rules.tallies import of_frame
 from rules.tracks import runs_of
 from schemas.delivery import Delivery
 from schemas.frame import Rows, where
@@ -32,12 +33,16 @@ def wanted_topics(sinks: Iterable[Sink]) -> frozenset[str]:
     return frozenset().union(*(sink.wants for sink in sinks if isinstance(sink, LiveSink)))
 
 
-def tell_telemetry(by_group: KeyedStream[Assessment]) -> Stream[Delivery]:
-    """All records, as columns, each vehicle's in the order they came."""
+def tell_telemetry(by_group: KeyedStream[Share]) -> Stream[Delivery]:
+    """All records, as columns, each vehicle's in event-time order in a frame."""
     return op.flat_map_batch(
         "tell_telemetry",
         by_group,
-        lambda batch: [telemetry_delivery(key, seen.frame) for key, seen in batch],
+        lambda batch: [
+            telemetry_delivery(key, share.whole.seen.frame)
+            for key, share in batch
+            if key == share.whole.keys[0]
+        ],
     )
 
 
@@ -48,12 +53,13 @@ def telling(advance: Advance, wanted: Set[str]) -> Advance:
 
     def advance_and_tell(state: GroupState, seen: Assessment) -> tuple[GroupState, list[Delivery]]:
         moved, told = advance(state, seen)
+        if not len(seen.frame):
+            return moved, told
         told = told.copy()
         if VEHICLE_STATES in wanted:
             told.append(states_delivery(seen.key, vehicle_states(moved, seen)))
         if PIPELINE in wanted:
-            at_us = moved.pending.high_water_us
-            told.append(pipeline_delivery(seen.key, at_us, dict(moved.tallies)))
+            told += [pipeline_delivery(*counted) for counted in of_frame(moved.tallies, seen)]
         return moved, told
 
     return advance_and_tell

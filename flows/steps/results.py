@@ -8,6 +8,8 @@ from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream
 
 from connectors.contract import LiveSink, Sink
+from connectors.metrics import EVENTS_OUT
+from flows.steps.measuring import MeasuredSink
 from schemas.delivery import Delivery
 from schemas.live import LIVE_TOPICS
 
@@ -20,8 +22,11 @@ class Told:
 
     def count(self, deliveries: Iterable[Delivery]) -> None:
         """Count a batch of deliveries."""
-        for delivery in deliveries:
-            self._counts[delivery.topic, delivery.event.type] += 1
+        counts = Counter((delivery.topic, delivery.event.type) for delivery in deliveries)
+        self._counts += counts
+        for (topic, _), number in counts.items():
+            if not topic.startswith("_"):
+                EVENTS_OUT.labels(topic).inc(number)
 
     def of(self, topic: str, event_type: str | None = None) -> int:
         """How many deliveries went to a topic, all or those of one event type."""
@@ -50,7 +55,7 @@ def write_results(
         if isinstance(sink, LiveSink):
             live = _only(sink.wants & LIVE_TOPICS, f"{name}_wants", deliveries)
             for_sink = op.merge(f"{name}_all", keyed, live)
-        op.output(name, for_sink, sink.build(source))
+        op.output(name, for_sink, MeasuredSink(name, sink.build(source)))
 
 
 def _only(

@@ -153,3 +153,12 @@ KERNELS: Final[dict[str, Kernel]] = {
     "in_list": membership,
     **dict.fromkeys(("bool_to_bool", "int64_to_int64", "double_to_double"), _same),
 }
+
+REASONS: Final = {
+    **dict.fromkeys(("divide_int64", "modulo_int64"), "division by zero"),  # or of the least by -1
+    **dict.fromkeys(
+        ("add_int64", "subtract_int64", "multiply_int64", "negate_int64"), "integer overflow"
+    ),
+    "double_to_int64": "number out of range",
+}
+"""Why the kernels fail that can, by overload id."""

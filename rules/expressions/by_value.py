@@ -7,7 +7,7 @@ means exactly what it means in CEL, with RE2's regular expressions.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from schemas.frame import Codes, Longs
 
 MAX_REMEMBERED: Final = 100_000
 
+_NO_KEY: Final = "Key not found"
 _ABSENT: Final = object()
 _FAILED: Final = object()
 
@@ -41,7 +42,8 @@ class ByValue:
     """A subexpression of inputs of few distinct values, as a column.
 
     ``inputs``: variable of ``program`` -> its column. ``type_``: CEL type of the answer.
-    ``computed``: among the inputs are columns made by ``distinct``.
+    ``computed``: among the inputs are columns made by ``distinct``. ``of_maps``: a key that is
+    looked for may be missing as an input is.
     """
 
     def __init__(
@@ -51,38 +53,42 @@ class ByValue:
         type_: str,
         *,
         computed: bool,
+        of_maps: bool,
     ) -> None:
         self._program = program
         self._names = tuple(inputs)
         self._inputs = tuple(inputs.values())
         self._dtype, self._accepted = _TYPES[type_]
         self._is_bool = type_ == "bool"
+        self._of_maps = of_maps
         self._by_table = len(inputs) == 1 and not computed
-        self._remembered: dict[tuple[Any, ...], tuple[int, Any]] = {}
+        self._remembered: dict[tuple[Any, ...], _Answer] = {}
         # The last table of values and its answers: frames cut from one frame share the table.
         self._last: tuple[tuple[Any, ...], _Answers] | None = None
 
     def __call__(self, columns: Columns) -> Value:
         """The answers in the rows of ``columns``."""
-        if self._by_table:
-            return self._of_one(self._inputs[0](columns))
-        return self._of_several([make(columns) for make in self._inputs])
+        inputs = [make(columns) for make in self._inputs]
+        answers, which = self._of_one(*inputs) if self._by_table else self._of_several(inputs)
+        answers.note(columns, which)
+        return answers.gather(which, complete=self._by_table and inputs[0].missing is None)
 
-    def _of_one(self, column: Choices) -> Value:
+    def _of_one(self, column: Choices) -> tuple["_Answers", Any]:
+        """The answers by distinct input, and (n,) which of them each row has."""
         codes, values, _ = column
         if self._last is not None and self._last[0] is values:
-            return self._last[1].gather(column)
+            return self._last[1], codes
         if len(values) > 2 * len(codes) + 64:
             # A table of many more values than rows: ask only about those that occur.
             codes, inverse = np.unique(codes, return_inverse=True)
             few = [values[code] if code >= 0 else _ABSENT for code in codes.tolist()]
-            return self._answers([(value,) for value in few]).spread(inverse)
+            return self._answers([(value,) for value in few]), inverse
         # One more answer at the end serves code -1, absent.
         answers = self._answers([*((value,) for value in values), (_ABSENT,)])
         self._last = (values, answers)
-        return answers.gather(column)
+        return answers, codes
 
-    def _of_several(self, columns: Sequence[Choices]) -> Value:
+    def _of_several(self, columns: Sequence[Choices]) -> tuple["_Answers", Any]:
         # One integer for each combination of codes; codes are -2 (failed), -1 (absent) and up.
         combined: Longs = np.zeros(len(columns[0].codes), np.int64)
         for column in columns:
@@ -92,23 +98,24 @@ class ByValue:
         first, inverse = np.unique(combined, return_index=True, return_inverse=True)[1:]
         rows = first.tolist()
         values = [[_chosen(column, row) for row in rows] for column in columns]
-        return self._answers(list(zip(*values, strict=True))).spread(inverse)
+        return self._answers(list(zip(*values, strict=True))), inverse
 
     def _answers(self, inputs: Sequence[tuple[Any, ...]]) -> "_Answers":
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.clear()
         found = [self._answer(values) for values in inputs]
-        data: Any = np.array([answer for _, answer in found], self._dtype)
-        return _Answers(data, np.array([code for code, _ in found], np.int8))
+        data: Any = np.array([answer.value for answer in found], self._dtype)
+        codes = np.array([answer.code for answer in found], np.int8)
+        return _Answers(data, codes, [answer.reason for answer in found])
 
-    def _answer(self, values: tuple[Any, ...]) -> tuple[int, Any]:
+    def _answer(self, values: tuple[Any, ...]) -> "_Answer":
         key = tuple(map(_key, values))
         found = self._remembered.get(key)
         if found is None:
             found = self._remembered[key] = self._run(values)
         return found
 
-    def _run(self, values: tuple[Any, ...]) -> tuple[int, Any]:
+    def _run(self, values: tuple[Any, ...]) -> "_Answer":
         bound = {
             name: value
             for name, value in zip(self._names, values, strict=True)
@@ -116,34 +123,58 @@ class ByValue:
         }
         try:
             answer = self._program(bound)
-        except EvaluationError:
-            return UNKNOWN if any(value is _ABSENT for value in values) else ERROR, 0
+        except EvaluationError as error:
+            absent = any(value is _ABSENT for value in values)
+            absent |= self._of_maps and str(error).startswith(_NO_KEY)
+            return _Answer(UNKNOWN if absent else ERROR, 0, reason_of(str(error)))
         # A zone's property may turn out to be of a type that the rule cannot use.
         fits = isinstance(answer, self._accepted) and isinstance(answer, bool) == self._is_bool
-        return (TRUE, answer) if fits else (ERROR, 0)
+        return _Answer(TRUE, answer) if fits else _Answer(ERROR, 0, "value of another type")
+
+
+class _Answer(NamedTuple):
+    """The answer to one distinct input: TRUE (there is one), UNKNOWN or ERROR, and why."""
+
+    code: int
+    value: Any
+    reason: str = ""
 
 
 class _Answers:
     """Answers by distinct input: ``data``, and ``codes`` TRUE (there is one), UNKNOWN, ERROR."""
 
-    def __init__(self, data: Any, codes: Codes) -> None:
+    def __init__(self, data: Any, codes: Codes, reasons: Sequence[str]) -> None:
         self.data, self.codes = data, codes
         self._always = bool((codes[:-1] == TRUE).all())
         self._fails = bool((codes == ERROR).any())
+        self._reasons = tuple(reasons) if self._fails else ()
 
-    def gather(self, column: Choices) -> Value:
-        """The answers in the rows of the column; the last answer is that for absent."""
-        data = self.data[column.codes]
-        if self._always and (column.missing is None or self.codes[-1] == TRUE):
+    def gather(self, which: Any, *, complete: bool) -> Value:
+        """The answers in rows; ``which``: (n,) of each row, -1 the last, which is for absent.
+
+        ``complete``: no row asks for the last one.
+        """
+        data = self.data[which]
+        if self._always and (complete or not len(which) or self.codes[-1] == TRUE):
             return Value(data)
-        return self._masked(data, self.codes[column.codes])
+        codes = self.codes[which]
+        missing = codes == UNKNOWN
+        return Value(
+            data, missing if missing.any() else None, (codes == ERROR) if self._fails else None
+        )
 
-    def spread(self, inverse: Any) -> Value:
-        """The answers in rows; ``inverse``: (n,) which answer each row has."""
-        return self._masked(self.data[inverse], self.codes[inverse])
+    def note(self, columns: Columns, which: Any) -> None:
+        """Note why answers are errors, where that is asked for."""
+        if columns.failures is None:
+            return
+        for reason in dict.fromkeys(self._reasons):
+            failed = (self.codes == ERROR) & np.array([r == reason for r in self._reasons])
+            columns.note(reason, failed[which])
 
-    def _masked(self, data: Any, codes: Codes) -> Value:
-        return Value(data, codes == UNKNOWN, (codes == ERROR) if self._fails else None)
+
+def reason_of(message: str) -> str:
+    """The kind of failure that a message of the runtime tells of, without the values in it."""
+    return message.partition(":")[0].replace(".", " ").strip()[:60] or "error"
 
 
 def _chosen(column: Choices, row: int) -> Any:

@@ -1,12 +1,15 @@
 """What expressions are judged on: records as columns, each perhaps with the zone it is in."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from rules.expressions.values import Value
+from rules.expressions.values import Value, union
 from rules.expressions.vocabulary import ZONE_NUMBERS, ZONE_TEXTS
+from rules.past import Past
+from rules.zone_distances import ZoneDistances
 from schemas.frame import (
     ABSENT_SEQUENCE,
     BODIES,
@@ -55,10 +58,18 @@ class ZoneTable:
         }
         self.version: Longs = np.array([zone.version for zone in zones], np.int64)
         self.texts = {name: _encode([getattr(z, name) for z in zones]) for name in ZONE_TEXTS}
+        self.distances = ZoneDistances(zones)
         self._properties: dict[str, Choices] = {}
 
     def __len__(self) -> int:
         return len(self._zones)
+
+    @cached_property
+    def all_properties(self) -> Choices:
+        """All properties of each zone's own: codes by zone index."""
+        return Choices(
+            np.arange(len(self._zones)), tuple(zone.properties for zone in self._zones), None
+        )
 
     def property_column(self, name: str) -> Choices:
         """The zones' own property ``name``: codes by zone index."""
@@ -95,32 +106,79 @@ class Columns:
         rows: Rows | None = None,
         zones: ZoneTable | None = None,
         zone: Rows | None = None,
+        *,
+        past: Past | None = None,
+        distances: ZoneDistances | None = None,
     ) -> None:
         self._frame = frame
+        self._past = past
+        self._distances = distances
         self._rows = rows
         self._zones = zones
         self._zone = zone
         self._n = len(frame) if rows is None else len(rows)
         self._shared: dict[Any, Any] = {}
+        # Numbers of rules of one shape, each (k, 1), and what tells these rules from others.
+        self.parameters: Sequence[Any] | None = None
+        self.batch = 0
+        self._batches = 0
+        # Why computations failed, as they come, and in which rows: only where asked for.
+        self.failures: list[tuple[str, Any]] | None = None
 
     @classmethod
-    def of_records(cls, frame: Frame) -> "Columns":
-        """The frame's records; what is asked of a zone is missing."""
-        return cls(frame)
+    def of_records(
+        cls, frame: Frame, past: Past | None = None, distances: ZoneDistances | None = None
+    ) -> "Columns":
+        """The frame's records; what is asked of a zone, or of what is not given, is missing."""
+        return cls(frame, past=past, distances=distances)
 
     @classmethod
-    def of_visits(cls, frame: Frame, rows: Rows, zones: ZoneTable, zone: Rows) -> "Columns":
+    def of_visits(
+        cls, frame: Frame, rows: Rows, zones: ZoneTable, zone: Rows, past: Past | None = None
+    ) -> "Columns":
         """Pairs of record ``rows[k]`` and the zone ``zone[k]`` of ``zones`` it is in; (m,) each."""
-        return cls(frame, rows, zones, zone)
+        return cls(frame, rows, zones, zone, past=past, distances=zones.distances)
 
     def __len__(self) -> int:
         return self._n
 
     def row(self, row: int) -> "Columns":
         """One row alone."""
-        of_frame = np.array([row if self._rows is None else self._rows[row]], np.intp)
-        zone = None if self._zone is None else self._zone[row : row + 1]
-        return Columns(self._frame, of_frame, self._zones, zone)
+        return self.take(np.array([row]))
+
+    def take(self, rows: Rows) -> "Columns":
+        """Some rows alone."""
+        return Columns(
+            self._frame,
+            rows if self._rows is None else self._rows[rows],
+            self._zones,
+            None if self._zone is None else self._zone[rows],
+            past=self._past,
+            distances=self._distances,
+        )
+
+    def no_older_than(self, age_us: int | None) -> "Columns":
+        """The same rows with a past in which nothing is older than this; None = of any age."""
+        if age_us is None or self._past is None:
+            return self
+        return self.shared(("no older than", age_us), lambda _: self._cut_past(age_us))
+
+    def _cut_past(self, age_us: int) -> "Columns":
+        past = None if self._past is None else self._past.no_older_than(age_us, self._frame.time_us)
+        return Columns(
+            self._frame, self._rows, self._zones, self._zone, past=past, distances=self._distances
+        )
+
+    def judging(self, parameters: Sequence[Any] | None) -> None:
+        """Judge rules of one shape with these numbers from now on; None = with their own."""
+        self.parameters = parameters
+        self._batches += parameters is not None
+        self.batch = 0 if parameters is None else self._batches
+
+    def note(self, reason: str, failed: Any) -> None:
+        """Note why a computation failed, and in which rows, where that is asked for."""
+        if self.failures is not None and failed is not None:
+            self.failures.append((reason, failed))
 
     def shared(self, key: Any, make: Callable[["Columns"], T]) -> T:
         """What ``make`` gives, made once for all rules."""
@@ -138,6 +196,16 @@ class Columns:
         """A sensor's number."""
         column = self._frame.sensors.get(name)
         return self._absent() if column is None else _value(self._of_rows(column))
+
+    def all_sensors(self) -> Choices:
+        """The sensors that each record has, with their numbers: a dict for each row."""
+        known = {name: self._of_rows(column) for name, column in self._frame.sensors.items()}
+        there = {name: ~np.isnan(column) for name, column in known.items()}
+        values = tuple(
+            {name: float(column[i]) for name, column in known.items() if there[name][i]}
+            for i in range(self._n)
+        )
+        return Choices(np.arange(self._n), values, None)
 
     def timestamp(self) -> Value:
         """Event time, int64 microseconds."""
@@ -184,6 +252,40 @@ class Columns:
     def zone_property(self, name: str) -> Choices:
         """A property of the zone's own, of any type."""
         return self._of_zone(None if self._zones is None else self._zones.property_column(name))
+
+    def of_previous(self, make: Callable[["Columns"], Any]) -> Any:
+        """A column of the vehicles' last records; missing where there is none."""
+        if self._past is None or not len(self._past.frame):
+            found, absent = make(self), np.ones(self._n, np.bool_)
+        else:
+            place = self._of_rows(self._past.row)
+            found = make(Columns(self._past.frame, np.maximum(place, 0)))
+            absent = place < 0
+        if isinstance(found, Choices):
+            codes = np.where(absent, -1, found.codes)
+            return Choices(codes, found.values, _any(codes < 0))
+        return Value(found.data, union(found.missing, _any(absent)))
+
+    def rate(self, name: str) -> Value:
+        """What ``rate(...)`` of an expression is, by its text."""
+        column = None if self._past is None else self._past.rates.get(name)
+        return self._absent() if column is None else _value(self._of_rows(column))
+
+    def distance_to(self, zone_id: str, exact_below_m: float = np.inf) -> Value:
+        """Metres to a zone by its id; what is farther than ``exact_below_m`` only is so."""
+        if self._distances is None:
+            return self._absent()
+        return _value(self._distances.to(zone_id, self._frame, self._rows, exact_below_m))
+
+    def distance_to_its_zone(self) -> Value:
+        """Metres to the zone that the row is about."""
+        if self._distances is None or self._rows is None or self._zone is None:
+            return self._absent()
+        return _value(self._distances.of_pairs(self._frame, self._rows, self._zone))
+
+    def zone_properties(self) -> Choices:
+        """All properties of the zone's own: a dict."""
+        return self._of_zone(None if self._zones is None else self._zones.all_properties)
 
     def in_zone(self) -> Value:
         """Whether there is a zone to ask about: False is never said, a zone can only be missing."""

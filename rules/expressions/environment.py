@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from cel.expr import checked_pb2, syntax_pb2
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_strings
+from cel_expr_python.ext import ext_math, ext_strings
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, struct_pb2, timestamp_pb2
 
 from rules.expressions.mistakes import ExpressionError, Mistake, mistakes_of_checker
-from rules.expressions.vocabulary import RECORD_TYPES, ZONE_TYPES
+from rules.expressions.vocabulary import RECORD_TYPES, VEHICLE_FIELDS, ZONE_TYPES
 from schemas.frame import EPOCH
 
 MAX_CHARACTERS: Final = 4_000
@@ -72,16 +72,20 @@ class Program:
 
         Raises EvaluationError where the answer is a CEL error.
         """
-        value = self._run.eval(data=variables)
+        try:
+            value = self._run.eval(data=variables)
+        except RuntimeError as error:  # what it gives up: too many steps, a key given twice
+            raise EvaluationError(str(error).rpartition(" [")[0]) from None
         if value.type() == cel.Type.ERROR:
             raise EvaluationError(str(value).partition(": ")[2])
         return microseconds(value.plain_value())
 
 
-def check(text: str) -> Any:
+def check(text: str, checker: Any = None) -> Any:
     """The checked tree (``cel.expr.CheckedExpr``) of an expression: types, overloads, places.
 
-    Raises ExpressionError with every mistake the parser and the type checker find.
+    ``checker``: one of ``checker_with``, else that of the names of rules. Raises ExpressionError
+    with every mistake the parser and the type checker find.
     """
     if len(text) > MAX_CHARACTERS:
         too_long = f"{len(text)} characters are more than {MAX_CHARACTERS}"
@@ -89,9 +93,9 @@ def check(text: str) -> Any:
     if not text.strip():
         raise ExpressionError([Mistake("the expression is empty", 1)])
     try:
-        packed = any_pb2.Any.FromString(_checker().compile(text).serialize())
+        packed = any_pb2.Any.FromString((checker or _checker()).compile(text).serialize())
     except RuntimeError as error:
-        raise ExpressionError(mistakes_of_checker(str(error))) from None
+        raise ExpressionError(mistakes_of_checker(str(error), text)) from None
     checked = checked_pb2.CheckedExpr()
     packed.Unpack(checked)
     return checked
@@ -104,9 +108,13 @@ def microseconds(value: Any) -> Any:
     return value // timedelta(microseconds=1) if isinstance(value, timedelta) else value
 
 
+def _extensions() -> list[Any]:
+    return [ext_strings.ExtStrings(), ext_math.ExtMath()]
+
+
 @cache
 def _runtime() -> Any:
-    return cel.NewEnv(extensions=[ext_strings.ExtStrings()])
+    return cel.NewEnv(extensions=_extensions())
 
 
 @cache
@@ -116,11 +124,58 @@ def _checker() -> Any:
         variables={name: _VARIABLES[type_] for name, type_ in RECORD_TYPES.items()}
         | {
             "record": cel.Type("farwatch.Record"),
+            "vehicle": cel.Type("farwatch.Vehicle"),
+            "previous": cel.Type("farwatch.Record"),
             "zone": cel.Type("farwatch.Zone"),
             "sensors": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
         },
+        **_with_functions(dialect()),
+    )
+
+
+def checker_with(wholes: Mapping[str, Mapping[str, str]], maps: Mapping[str, str]) -> Any:
+    """A checker of expressions on records that knows further names, and no zone.
+
+    ``wholes``: name -> its fields with their types. ``maps``: name -> the whole (by its name) that
+    each key of it is.
+    """
+    pool, file = _messages(), descriptor_pb2.FileDescriptorProto()
+    file.name, file.package, file.syntax = "farwatch/more.proto", "farwatch", "proto3"
+    for name, types in wholes.items():
+        _add_message(file, name.capitalize(), types)
+    pool.AddSerializedFile(file.SerializeToString())
+    of_whole = {name: cel.Type(f"farwatch.{name.capitalize()}") for name in wholes}
+    return cel.NewEnv(
+        descriptor_pool=pool,
+        variables={name: _VARIABLES[type_] for name, type_ in RECORD_TYPES.items()}
+        | {
+            "record": cel.Type("farwatch.Record"),
+            "vehicle": cel.Type("farwatch.Vehicle"),
+            "sensors": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
+        }
+        | {name: type_ for name, type_ in of_whole.items() if name not in maps.values()}
+        | {name: cel.Type.Map(cel.Type.STRING, of_whole[whole]) for name, whole in maps.items()},
         **dialect(),
     )
+
+
+def _with_functions(spoken: dict[str, Any]) -> dict[str, Any]:
+    """A dialect with the functions that only columns know: Google's runtime cannot run them."""
+    rate = cel.FunctionDecl(
+        "rate",
+        [
+            cel.Overload("rate_double", cel.Type.DOUBLE, [cel.Type.DOUBLE]),
+            cel.Overload("rate_int64", cel.Type.DOUBLE, [cel.Type.INT]),
+        ],
+    )
+    distance_to = cel.FunctionDecl(
+        "distance_to",
+        [
+            cel.Overload("distance_to_id", cel.Type.DOUBLE, [cel.Type.STRING]),
+            cel.Overload("distance_to_zone", cel.Type.DOUBLE, [cel.Type("farwatch.Zone")]),
+        ],
+    )
+    return spoken | {"functions": [*spoken["functions"], rate, distance_to]}
 
 
 def dialect() -> dict[str, Any]:
@@ -129,7 +184,7 @@ def dialect() -> dict[str, Any]:
     return {
         "config": cel.NewEnvConfigFromYaml(f"stdlib:\n  exclude_functions:\n{excluded}"),
         "functions": [_ordering(name, overload) for name, overload in ORDERINGS.items()],
-        "extensions": [ext_strings.ExtStrings()],
+        "extensions": _extensions(),
     }
 
 
@@ -155,6 +210,7 @@ def _messages() -> Any:
         dependency=[struct_pb2.DESCRIPTOR.name, timestamp_pb2.DESCRIPTOR.name],
     )
     _add_message(file, "Zone", ZONE_TYPES | {"properties": "properties"})
+    _add_message(file, "Vehicle", dict.fromkeys(VEHICLE_FIELDS, "string"))
     record = _add_message(file, "Record", RECORD_TYPES)
     # map<string, double> sensors, as protobuf descriptors spell a map.
     entry = record.nested_type.add(name="SensorsEntry")

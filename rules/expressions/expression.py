@@ -1,5 +1,6 @@
 """An expression ready to judge columns, and to tell why it judged so."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,8 +10,8 @@ from rules.expressions.columns import Choices, Columns
 from rules.expressions.compiler import Ordering, compile_tree
 from rules.expressions.environment import check
 from rules.expressions.inputs import Input
-from rules.expressions.values import codes
-from schemas.frame import Codes, rfc3339
+from rules.expressions.values import ERROR, codes, codes_of_many
+from schemas.frame import Codes, Rows, rfc3339, where
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +44,69 @@ class Explanation:
 
 
 class Expression:
-    """A condition in CEL, compiled to columns. Made by ``compile_expression``; pickles by text."""
+    """A condition in CEL, compiled to columns. Made by ``compile_expression``; pickles by text.
 
-    def __init__(self, text: str) -> None:
-        compiled = compile_tree(check(text))
+    ``checked``: the checked tree where other names than those of rules may stand in it.
+    ``stale_us``: the age, microseconds before a record, beyond which what was before is missing;
+    None = it never is.
+    """
+
+    def __init__(self, text: str, checked: Any = None, stale_us: int | None = None) -> None:
+        compiled = compile_tree(check(text) if checked is None else checked)
         self.text: Final = text
+        self.stale_us: Final = stale_us
         self._evaluate = compiled.evaluate
         self._inputs = compiled.inputs
         self._orderings = compiled.orderings
         self.inputs: Final = tuple(column.name for column in compiled.inputs)
+        self.by_record: Final = compiled.by_record
+        self.shape: Final = compiled.shape
+        self.parameters: Final = compiled.parameters
+        self.rates: Final = compiled.rates
+        self.named_zones: Final = compiled.named_zones
         self.uses_zone: Final = any(column.of_zone for column in compiled.inputs)
+        self.uses_past: Final = any(column.of_past for column in compiled.inputs)
 
-    def __reduce__(self) -> tuple[type["Expression"], tuple[str]]:
-        return Expression, (self.text,)
+    def __reduce__(self) -> tuple[type["Expression"], tuple[str, None, int | None]]:
+        return Expression, (self.text, None, self.stale_us)
 
     def judge(self, columns: Columns) -> Codes:
         """(n,) int8: FALSE, TRUE, UNKNOWN (an input was missing) or ERROR of each row."""
+        columns = columns.no_older_than(self.stale_us)
         with np.errstate(all="ignore"):
             return codes(self._evaluate(columns), len(columns))
 
+    def judge_many(self, columns: Columns, parameters: Sequence[Any]) -> Codes:
+        """(k, n) int8: what k expressions of this one's shape judge, each of n rows.
+
+        ``parameters``: (k, 1) each, what they have in the place of this one's parameters.
+        """
+        columns = columns.no_older_than(self.stale_us)
+        columns.judging(parameters)
+        try:
+            with np.errstate(all="ignore"):
+                return codes_of_many(self._evaluate(columns), len(parameters[0]), len(columns))
+        finally:
+            columns.judging(None)
+
+    def failures(self, columns: Columns) -> dict[str, Rows]:
+        """Why rows end in ERROR: reason -> which rows."""
+        columns = columns.no_older_than(self.stale_us)
+        noted: list[tuple[str, Any]] = []
+        columns.failures = noted
+        left = self.judge(columns) == ERROR
+        found: dict[str, Rows] = {}
+        # Parts are computed before what they are parts of: the first reason of a row is its own.
+        for reason, failed in noted:
+            rows = where(left & failed)
+            if len(rows):
+                found[reason] = np.union1d(found.get(reason, rows), rows)
+                left[rows] = False
+        return found
+
     def explain(self, columns: Columns, row: int) -> Explanation:
         """What the expression read in one row, and how far it is beyond its limit."""
-        here = columns.row(row)
+        here = columns.no_older_than(self.stale_us).row(row)
         with np.errstate(all="ignore"):
             found = [_compared(ordering, here) for ordering in self._orderings]
         comparisons = tuple(comparison for comparison in found if comparison is not None)
@@ -78,9 +120,12 @@ class Expression:
         )
 
 
-def compile_expression(text: str) -> Expression:
-    """Compile a condition in CEL; raises ExpressionError with every mistake found."""
-    return Expression(text)
+def compile_expression(text: str, stale_us: int | None = None) -> Expression:
+    """Compile a condition in CEL; raises ExpressionError with every mistake found.
+
+    ``stale_us``: as of ``Expression``.
+    """
+    return Expression(text, stale_us=stale_us)
 
 
 def read(column: Input, here: Columns) -> Any:

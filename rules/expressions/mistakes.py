@@ -1,12 +1,12 @@
 """Mistakes in an expression, told so that the author of the rule can mend them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from rules.expressions.vocabulary import NAMES, RECORD_TYPES, ZONE_TYPES
+from rules.expressions.vocabulary import FUNCTIONS, NAMES, RECORD_TYPES, ZONE_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,12 @@ class Mistake:
         place = f"column {self.column}"
         if self.line > 1:
             place = f"its line {self.line}, {place}"
-        return f"{place}: {self.message}" + (f": {self.suggestion}" if self.suggestion else "")
+        return f"{place}: {self.told}"
+
+    @property
+    def told(self) -> str:
+        """What is wrong and what to do, without the place."""
+        return f"{self.message}: {self.suggestion}" if self.suggestion else self.message
 
 
 class ExpressionError(ValueError):
@@ -61,16 +66,29 @@ _NO_OVERLOAD: Final = re.compile(r"found no matching overload for '(.*)' applied
 _EXPECTING: Final = re.compile(r" expecting \{.*\}")
 
 
-def mistakes_of_checker(report: str) -> list[Mistake]:
+def mistakes_of_checker(report: str, expression: str) -> list[Mistake]:
     """The mistakes that Google's parser and checker tell of, in words that name a remedy."""
     found = []
-    for line, column, message in _REPORT.findall(report):
+    lines = expression.split("\n")
+    for line_, column_, message in _REPORT.findall(report):
         if "*error*" in message:  # the echo of a mistake already told
             continue
-        text, suggestion = _explain(message)
-        found.append(Mistake(text, int(column), suggestion, int(line)))
+        line, column = int(line_), int(column_)
+        called = (match := _UNDECLARED.match(message)) and _called(lines, line, column, match[1])
+        if match and called:
+            suggestion = closest(match[1], FUNCTIONS)
+            found.append(Mistake(f"there is no `{match[1]}()`", called, suggestion, line))
+        else:
+            found.append(Mistake(_explain(message)[0], column, _explain(message)[1], line))
     found.sort(key=lambda mistake: (mistake.line, mistake.column))
     return found or [Mistake(report.partition(" [")[0].strip(), 1)]
+
+
+def _called(lines: Sequence[str], line: int, column: int, name: str) -> int:
+    """The column at which a function is named, whose `(` is at ``column``; 0 = it is none."""
+    before = lines[line - 1][: column - 1] if line <= len(lines) else ""
+    is_call = lines[line - 1][column - 1 : column] == "(" if line <= len(lines) else False
+    return before.rfind(name) + 1 if is_call else 0
 
 
 def _explain(message: str) -> tuple[str, str]:
@@ -90,7 +108,8 @@ def _explain(message: str) -> tuple[str, str]:
 
 
 def _no_overload(function: str, types: str) -> tuple[str, str]:
-    operator = function.lstrip("@").replace("_", "")  # `_>_`, `_?_:_`, `@in`
+    # `_>_`, `_?_:_`, `@in`, but `distance_to`.
+    operator = function if function[0].isalpha() else function.lstrip("@").replace("_", "")
     kinds = types.replace("google.protobuf.", "").lower()
     suggestion = ""
     if "double" in kinds and re.search(r"\bint\b", kinds):

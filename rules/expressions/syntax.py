@@ -10,6 +10,8 @@ _BINARY: Final = {
     "_&&_", "_||_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "_+_", "_-_", "_*_", "_/_",
     "_%_", "@in",
 }  # fmt: skip
+READING: Final = {"rate", "distance_to"}
+"""Functions whose answer depends on the record, whatever they are given."""
 _UNARY: Final = {"!_": "!", "-_": "-"}
 
 
@@ -54,8 +56,13 @@ def walk(expr: Any) -> Iterator[Any]:
 
 
 def free_names(expr: Any) -> frozenset[str]:
-    """The variables an expression reads, those that a macro inside it binds left out."""
+    """The variables an expression reads, those that a macro inside it binds left out.
+
+    A function that reads something by itself (``READING``) counts as a variable of its name.
+    """
     kind = expr.WhichOneof("expr_kind")
+    if expr.call_expr.function in READING:
+        return frozenset([expr.call_expr.function]).union(*map(free_names, children(expr)))
     if kind == "ident_expr":
         return frozenset([expr.ident_expr.name])
     if kind == "comprehension_expr":

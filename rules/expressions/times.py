@@ -101,6 +101,16 @@ KERNELS: Final[dict[str, Kernel]] = {
     **{f"timestamp_to_{name}": computes(field) for name, field in _FIELDS.items()},
 }
 
+REASONS: Final = dict.fromkeys(
+    (
+        *("add_timestamp_duration", "add_duration_timestamp", "subtract_timestamp_duration"),
+        *("subtract_timestamp_timestamp", "add_duration_duration", "subtract_duration_duration"),
+        "int64_to_timestamp",
+    ),
+    "time out of range",
+)
+"""Why the kernels fail that can, by overload id."""
+
 WITH_ZONE: Final = {f"timestamp_to_{name}_with_tz": field for name, field in _FIELDS.items()}
 """Overloads whose second argument names a time zone: see ``in_time_zone``."""
 

@@ -4,14 +4,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from rules.expressions.costs import too_costly
 from rules.expressions.environment import EvaluationError, Program
-from rules.expressions.inputs import Input, input_of, path_of
+from rules.expressions.inputs import Input, distance_input, input_of, path_of, rate_input
 from rules.expressions.mistakes import ExpressionError, Mistake
-from rules.expressions.syntax import call_of, children, constant_of, free_names, walk, written
+from rules.expressions.syntax import (
+    READING,
+    call_of,
+    children,
+    constant_of,
+    free_names,
+    name_of,
+    walk,
+    written,
+)
 from rules.expressions.vocabulary import NAMES
 
 MAX_NODES: Final = 500
 
+NUMBERS: Final = {"int", "double"}
+TIMES: Final = {"timestamp", "duration"}
+COLUMNS: Final = {"bool"} | NUMBERS | TIMES
+"""Types that are columns; all others are left to Google's runtime, by value."""
+
+RATE: Final = "rate"
+DISTANCE_TO: Final = "distance_to"
 _MAPS: Final = ("sensors", "properties")
 
 
@@ -29,10 +46,12 @@ class Tree:
         self._source = checked.source_info
 
     def look_over(self) -> None:
-        """Refuse what is too large, is no condition, hides a name, or has a broken pattern."""
+        """Refuse what costs too much, is no condition, hides a name, or has a broken pattern."""
         nodes = list(walk(self.root))
         if len(nodes) > MAX_NODES:
             raise self.too_large(self.root, MAX_NODES)
+        for place, what, remedy in too_costly(self.root, self.type_of):
+            raise self.mistake(place, what, remedy)
         if (type_ := self.type_of(self.root)) != "bool":
             raise self.mistake(self.root, f"a rule asks for true or false, this is {type_}")
         for node in nodes:
@@ -80,6 +99,9 @@ class Tree:
     def input_at(self, expr: Any) -> tuple[Input | None, bool]:
         """The input that a path names, and whether it is only asked if it is there."""
         path, asked = path_of(expr), expr.select_expr.test_only
+        if expr.call_expr.function in READING:
+            read = self._read_by_call(expr)
+            return self.inputs.setdefault(read.name, read), False
         if path is None and expr.call_expr.function == "@in":
             # `"salinity" in sensors` asks what `has(sensors.salinity)` asks.
             key, of = map(_path_or_text, expr.call_expr.args)
@@ -89,6 +111,22 @@ class Tree:
         if column is not None:
             column = self.inputs.setdefault(column.name, column)
         return column, asked
+
+    def _read_by_call(self, expr: Any) -> Input:
+        (of,) = expr.call_expr.args
+        if expr.call_expr.function == RATE:
+            return rate_input(written(of))
+        zone_id = constant_of(of)
+        if zone_id is None and name_of(of) != "zone":
+            what = f"`distance_to` takes the id of a zone, not `{written(of)}`"
+            raise self.mistake(of, what, 'write it out, as in `distance_to("apei-4")`')
+        return distance_input(zone_id)
+
+    def named_zones(self) -> tuple[str, ...]:
+        """The ids of zones that the distance to is asked for."""
+        calls = (n for n in walk(self.root) if n.call_expr.function == DISTANCE_TO)
+        ids = (constant_of(call.call_expr.args[0]) for call in calls)
+        return tuple(dict.fromkeys(zone_id for zone_id in ids if zone_id is not None))
 
     def read_by(self, expr: Any) -> Iterator[Input]:
         """The inputs that a subexpression reads, repeated as they are."""
@@ -115,9 +153,14 @@ class Tree:
 
     def mistake(self, expr: Any, message: str, suggestion: str = "") -> ExpressionError:
         """A mistake at the place of a subexpression."""
+        line, column = self.place(expr)
+        return ExpressionError([Mistake(message, column, suggestion, line)])
+
+    def place(self, expr: Any) -> tuple[int, int]:
+        """The line and column of a subexpression, from 1."""
         offset = self._source.positions.get(expr.id, 0)
         starts = [0, *(end for end in self._source.line_offsets if end <= offset)]
-        return ExpressionError([Mistake(message, offset - starts[-1] + 1, suggestion, len(starts))])
+        return len(starts), offset - starts[-1] + 1
 
 
 def _path_or_text(expr: Any) -> Any:

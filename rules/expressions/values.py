@@ -45,6 +45,22 @@ def codes(value: Value, n: int) -> Codes:
     return out
 
 
+def codes_of_many(value: Value, k: int, n: int) -> Codes:
+    """A bool value of k expressions on n rows, whose data and masks need not be told k times."""
+    data, missing, error = value
+    data = np.asarray(data)
+    if data.shape == (k, n):
+        out: Codes = data.astype(np.int8)
+    else:
+        out = np.empty((k, n), np.int8)
+        out[:] = data
+    if missing is not None:
+        out += missing.view(np.int8) * np.int8(UNKNOWN)
+    if error is not None:
+        out += error.view(np.int8) * np.int8(ERROR)
+    return out
+
+
 def constant(value: Any) -> Value:
     """A bool, int or float as a value."""
     if isinstance(value, bool):
@@ -138,3 +154,38 @@ def _chosen(test: Any, then: Bools | None, other: Bools | None) -> Bools | None:
         return None
     none = np.False_
     return np.where(test, none if then is None else then, none if other is None else other)
+
+
+def is_there(a: Value) -> Value:
+    """True where there is a value."""
+    return truth(np.ones(np.shape(a.data), np.bool_), (a,))
+
+
+def with_value(a: Value, *others: Value) -> Value:
+    """``a`` where all the others have a value too."""
+    values = (a, *others)
+    return (truth if np.asarray(a.data).dtype == np.bool_ else strict)(a.data, values)
+
+
+def total(*values: Value) -> Value:
+    """The sum of values that cannot overflow."""
+    return strict(sum((value.data for value in values), np.int64(0)), values)
+
+
+def union_of(a: Value) -> Any:
+    """Where a truth is true or has no value: where it is not plainly false."""
+    masked = union(a.missing, a.error)
+    return a.data if masked is None else a.data | masked
+
+
+def spread(a: Value, rows: Any, n: int) -> Value:
+    """A truth of some of n rows as one of all, false in the others."""
+
+    def wide(column: Any) -> Bools | None:
+        if column is None:
+            return None
+        out = np.zeros((*np.shape(column)[:-1], n), np.bool_)
+        out[..., rows] = column
+        return out
+
+    return Value(wide(a.data), wide(a.missing), wide(a.error))

@@ -25,6 +25,23 @@ ZONE_TYPES: Final[dict[str, str]] = (
     dict.fromkeys(ZONE_TEXTS, "string") | dict.fromkeys(ZONE_NUMBERS, "double") | {"version": "int"}
 )
 
-WHOLES: Final = ("record", "zone", "sensors")
+VEHICLE_FIELDS: Final = {"id": "vehicle_id", "kind": "kind", "body": "body"}
+"""Fields of ``vehicle``, and those of the record they are."""
+
+WHOLES: Final = ("record", "vehicle", "zone", "sensors", "previous")
 NAMES: Final = (*RECORD_TYPES, *WHOLES)
 """Every name that may stand at the start of a path."""
+
+FUNCTIONS: Final = (
+    *("all", "exists", "exists_one", "filter", "map", "has", "size"),
+    *("rate", "distance_to"),
+    *("contains", "endsWith", "matches", "startsWith"),
+    *("charAt", "format", "indexOf", "join", "lastIndexOf", "lowerAscii", "quote", "replace"),
+    *("reverse", "split", "substring", "trim", "upperAscii"),
+    *("bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"),
+    *("getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours"),
+    *("getMilliseconds", "getMinutes", "getMonth", "getSeconds"),
+    *("math.abs", "math.ceil", "math.floor", "math.greatest", "math.isFinite", "math.isInf"),
+    *("math.isNaN", "math.least", "math.round", "math.sign", "math.sqrt", "math.trunc"),
+)
+"""Functions and macros that an expression may call, for suggestions."""

@@ -59,7 +59,8 @@ def main(
 
     Each program runs as a process of its own on the same generated input. With `--services` it
     measures through real brokers instead: `bench --services --help`; with `--peers` other
-    geofences beside it: `bench --peers --help`.
+    geofences beside it: `bench --peers --help`; with `--rules` other engines of rules:
+    `bench --rules --help`.
 
     Exit status: 0 done, 1 failed or different answers, 2 wrong input.
     """

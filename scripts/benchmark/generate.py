@@ -31,9 +31,10 @@ from scripts.benchmark.areas import (
     write_rules,
 )
 from scripts.benchmark.fleet import arrival_order, simulate, write_ndjson
+from scripts.benchmark.plans import write_plans, write_triggers
 from scripts.benchmark.traffic import draw_regions, simulate_traffic, write_traffic
 
-_SOURCES = ("areas", "fleet", "generate", "streets", "traffic")
+_SOURCES = ("areas", "fleet", "generate", "plans", "streets", "traffic")
 
 Scene = Literal["sea", "fences", "streets"]
 
@@ -62,6 +63,8 @@ class Inputs:
     first_record: Path
     zones: Path
     rules: Path
+    plans: Path
+    triggers: Path
     shares: Shares
 
 
@@ -80,6 +83,7 @@ def make_inputs(size: Size, folder: Path) -> Inputs:
     zones_file = folder / f"zones-{scene}-{size.zones}z.geojson"
     rules_file = folder / f"rules-{size.seed}-{size.rules}r.yaml"
     shares_file = folder / f"shares-{track}.json"
+    plans_file, triggers_file = _plans(size, folder)
     if not rules_file.exists():
         _write_whole(rules_file, lambda f: write_rules(draw_rules(size.rules, size.seed), f))
     if not (shares_file.exists() and zones_file.exists()):
@@ -94,7 +98,21 @@ def make_inputs(size: Size, folder: Path) -> Inputs:
         touched = msgspec.json.encode(asdict(drawn.shares))
         _write_whole(shares_file, lambda f: f.write(touched))
     read_shares = msgspec.json.decode(shares_file.read_bytes(), type=Shares)
-    return Inputs(telemetry, first_record, zones_file, rules_file, read_shares)
+    return Inputs(
+        telemetry, first_record, zones_file, rules_file, plans_file, triggers_file, read_shares
+    )
+
+
+def _plans(size: Size, folder: Path) -> tuple[Path, Path]:
+    """Mission plans, and the shipped triggers for AUVs, about these vehicles."""
+    triggers = folder / "triggers.yaml"
+    if not triggers.exists():
+        _write_whole(triggers, write_triggers)
+    file = folder / f"plans-{size.seed}-{size.vehicles}v-{size.zones}z.ndjson"
+    if not file.exists():
+        side_m = region_side_m(size.zones)
+        _write_whole(file, lambda f: write_plans(size.vehicles, side_m, size.seed, f))
+    return file, triggers
 
 
 @dataclass(frozen=True, slots=True)

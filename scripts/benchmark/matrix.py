@@ -13,8 +13,9 @@ Program = Literal["per-message", "watch", "decode", "proximity"]
 class Row:
     """One measured run.
 
-    ``frame_rows``: size of a frame; ``analytics``: whether windows are told too; both no matter to
-    per-message.
+    ``frame_rows``: size of a frame; ``analytics``: whether windows are told too; ``hazard``:
+    whether hazards are scored by the shipped profile of AUVs; ``planning``: whether plans are asked
+    for. None matters to per-message.
     """
 
     name: str
@@ -22,6 +23,8 @@ class Row:
     size: Size = field(default_factory=Size)
     frame_rows: int = 20_000
     analytics: bool = False
+    hazard: bool = False
+    planning: bool = False
 
 
 MATRIX: Final = (
@@ -29,6 +32,9 @@ MATRIX: Final = (
     Row("watch", "watch"),
     Row("decode", "decode"),
     Row("analytics", "watch", analytics=True),
+    Row("hazard", "watch", hazard=True),
+    Row("planning", "watch", planning=True),
+    Row("hazard-planning", "watch", hazard=True, planning=True),
     Row("vehicles-10", "watch", Size(vehicles=10)),
     Row("vehicles-100000", "watch", Size(vehicles=100_000, records=1_000_000)),
     Row("zones-50", "watch", Size(zones=50)),
@@ -42,6 +48,7 @@ MATRIX: Final = (
     Row("geofence-late", "watch", Size(rules=0, scene="fences", late=0.001)),
     Row("geofence-50k", "watch", Size(zones=50_000, rules=0, scene="fences")),
     Row("berlinmod", "watch", Size(2_000, 100, 0, 1_500_000, scene="streets")),
+    Row("berlinmod-region", "watch", Size(2_000, 1, 0, 1_500_000, scene="streets")),
     Row("proximity", "proximity", Size(zones=50, rules=0)),
 )
 """Rows without rules: the geofence alone, of a watch with one rule that is never true.

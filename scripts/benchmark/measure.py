@@ -23,6 +23,7 @@ from scripts.benchmark.answers import Answers, read_answers
 from scripts.benchmark.areas import Shares
 from scripts.benchmark.generate import Inputs, make_inputs
 from scripts.benchmark.matrix import Row
+from scripts.benchmark.plans import write_score_of_another
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[1]
@@ -125,7 +126,19 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
         "PYTHONPATH": str(_ROOT),
         "FARWATCH_FRAME_ROWS": str(row.frame_rows),
         "FARWATCH_ANALYTICS": "on" if row.analytics else "off",
+        "FARWATCH_HAZARD": str(_profile(results)) if row.hazard else "",
     }
+    if row.planning:
+        environment |= {
+            "FARWATCH_TRIGGERS": f"file:{inputs.triggers}",
+            "FARWATCH_MISSION_PLANS": f"file:{inputs.plans}",
+        }
+    if row.planning and not row.hazard:
+        # The shipped triggers read scores: here of a vehicle that says nothing else.
+        others = results.with_name("scores.ndjson")
+        with others.open("wb") as file:
+            write_score_of_another(file)
+        environment["FARWATCH_HAZARD_SCORES"] = f"file:{others}"
     if row.program == "proximity":
         environment |= {
             "FARWATCH_TELEMETRY": f"file:{telemetry}",
@@ -133,6 +146,14 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
         }
     command = _command(row, inputs, telemetry, results)
     return run_command(row.program, command, environment, results)
+
+
+def _profile(results: Path) -> Path:
+    """The shipped hazard profile of AUVs, for the generated vehicles, which say no kind."""
+    shipped = (_ROOT / "rules" / "library" / "hazard" / "auv.yaml").read_text()
+    path = results.with_name("hazard.yaml")
+    path.write_text(shipped.replace("kinds: [auv]", "kinds: [vehicle]"))
+    return path
 
 
 def run_command(

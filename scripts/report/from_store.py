@@ -16,13 +16,19 @@ from connectors.readers.stored import StoredFile
 from connectors.sqlite import read_events
 from flows.launch import FlowError
 from flows.steps.bookkeeping import TRACKS
-from rules.group import TALLIES
+from rules.tallies import TALLIES
+from rules.terrain.ground import Terrain
+from schemas.frame import BODIES
 from schemas.zone import Zone
 from scripts.report.data import Counts, Relief, ReportData, Track
 from scripts.report.page import render
-from scripts.report.relief import read_relief
+from scripts.report.places import placed_tracks
+from scripts.report.projection import bounds_of, view_of
+from scripts.report.relief import read_relief, relief_under
 
 REJECTS_SHOWN: Final = 1000
+# How far about the tracks the ground is drawn, in windows of their map.
+_AROUND: Final = 1.2
 _OTHERS: Final = {
     "no_position": "records without a position",
     "rule_errors": "answers of rules that ended in an error",
@@ -31,10 +37,14 @@ _OTHERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What lies under the maps: land or coastlines of Earth, shaded reliefs of any body."""
+    """What lies under the maps: land or coastlines of Earth, shaded reliefs of any body.
+
+    ``terrain``: models that reliefs are made of where none is given.
+    """
 
     basemap: dict[str, Any] | None = None
     reliefs: tuple[Relief, ...] = ()
+    terrain: Terrain | None = None
 
 
 def read_background(basemap: Path | None, relief: Path | None) -> Background:
@@ -62,7 +72,7 @@ def write_report(
     background: Background,
 ) -> None:
     """Write the HTML report of what the watch left in ``store``."""
-    counted = Counter[str]()
+    counted, tracks = Counter[str](), _tracks(store)
     for tally in _latest_tallies(store):
         counted.update({k: v for k, v in tally.items() if isinstance(v, int)})
     rejected = sum(1 for _ in read_events(store, "dead_letters"))
@@ -75,18 +85,19 @@ def write_report(
             rejected=rejected,
             late=counted["late"],
             unknown_depth=counted["unknown_depth"],
-            others={label: counted[name] for name, label in _OTHERS.items() if counted[name]},
+            others={label: counted[name] for name, label in _OTHERS.items() if counted[name]}
+            | _rule_errors(counted),
         ),
         zones=zones,
-        tracks=_tracks(store),
+        tracks=tracks,
         events=[
             _cloud_event(row)
-            for table in ("zone_events", "violations")
+            for table in ("zone_events", "violations", "hazards")
             for row in read_events(store, table)
         ],
         rejects=[_reject(row) for row in islice(read_events(store, "dead_letters"), REJECTS_SHOWN)],
         basemap=background.basemap,
-        reliefs=background.reliefs,
+        reliefs=background.reliefs or _reliefs(background.terrain, tracks),
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     # Written beside and moved into place: there is a whole report or none.
@@ -98,6 +109,30 @@ def write_report(
         raise FlowError(f"--report `{target}`: {exc.strerror}; the results are written") from exc
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _rule_errors(counted: Mapping[str, int]) -> dict[str, int]:
+    """What ended in an error, by rule and reason, the most first."""
+    found = {}
+    for name, count in sorted(counted.items(), key=lambda item: (-item[1], item[0])):
+        prefix, _, of = name.partition(".")
+        rule, _, reason = of.rpartition(".")
+        if prefix == "rule_error":
+            found[f"of rule {rule}: {reason}"] = count
+    return found
+
+
+def _reliefs(terrain: Terrain | None, tracks: Sequence[Track]) -> tuple[Relief, ...]:
+    """The ground about the tracks, the coarsest model below the others."""
+    found = []
+    for ground in reversed(terrain.grounds if terrain is not None else ()):
+        placed = placed_tracks(tracks, BODIES[ground.body])
+        if placed:
+            longitude = np.concatenate([one.longitude for one in placed])
+            latitude = np.concatenate([one.latitude for one in placed])
+            window = view_of(BODIES[ground.body], bounds_of(longitude, latitude)).bounds
+            found.append(relief_under(ground, window.widened(_AROUND)))
+    return tuple(relief for relief in found if relief is not None)
 
 
 def _latest_tallies(store: Path) -> Iterator[dict[str, Any]]:

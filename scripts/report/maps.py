@@ -1,15 +1,16 @@
 """One map as inline SVG: land or relief, graticule, zones, tracks, what happened, scale bar."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from schemas.frame import Floats
+from schemas.frame import Floats, Rows
 from scripts.report.data import Relief
+from scripts.report.hazards import ScoreTrack, score_path
 from scripts.report.labels import Label, Sheet
 from scripts.report.marks import zone_class
 from scripts.report.markup import Markup, join, number, tag
@@ -49,7 +50,8 @@ class Mark:
 class Scene:
     """All there is to draw on one body, whatever the window.
 
-    ``marks`` come most urgent first; ``told`` are the ids of zones that events name.
+    ``marks`` come most urgent first; ``told`` are the ids of zones that events name; ``scores``: of
+    vehicles whose hazards were scored.
     """
 
     tracks: Sequence[PlacedTrack]
@@ -58,6 +60,7 @@ class Scene:
     told: frozenset[str]
     land: Land
     reliefs: Sequence[Relief]
+    scores: Mapping[str, ScoreTrack] = field(default_factory=dict)
 
 
 def figure(plan: MapPlan, scene: Scene) -> Markup:
@@ -67,7 +70,7 @@ def figure(plan: MapPlan, scene: Scene) -> Markup:
     bar = _scale_bar(view, sheet)
     graticule = _graticule(view, sheet)
     marks, left_out = _marks(plan, scene.marks, sheet)
-    tracks, track_names = _tracks(view, scene.tracks, sheet)
+    tracks, track_names = _tracks(view, scene, sheet)
     zones, zone_names, notes = _zones(view, scene, sheet)
     if left_out:
         notes.append(f"{left_out} less urgent events are not drawn.")
@@ -215,8 +218,8 @@ def _names(zone: ZoneShape, shape: BaseGeometry, sheet: Sheet) -> Iterator[Label
         yield Label(words=zone.name, x=x, y=height)
 
 
-def _tracks(view: View, tracks: Sequence[PlacedTrack], sheet: Sheet) -> tuple[Markup, Markup]:
-    seen = [placed for placed in tracks if placed.bounds.meets(view.bounds)]
+def _tracks(view: View, scene: Scene, sheet: Sheet) -> tuple[Markup, Markup]:
+    seen = [placed for placed in scene.tracks if placed.bounds.meets(view.bounds)]
     # The more tracks, the coarser each: together they stay within what a page can hold.
     at_most = max(_TRACK_POINTS // max(len(seen), 5), 20)
     paths, names = [], []
@@ -226,6 +229,9 @@ def _tracks(view: View, tracks: Sequence[PlacedTrack], sheet: Sheet) -> tuple[Ma
         title = tag("title", {}, placed.track.vehicle_id)
         last = tag("g", {"transform": _moved(x, y)}, tag("use", {"href": "#sign-last"}))
         path = tag("path", {"class": "track", **TENTHS, "d": _track_path(xy, view, at_most)})
+        scores = scene.scores.get(placed.track.vehicle_id)
+        if scores is not None:
+            path = join([path, score_path(xy, placed.time_us, scores, _jumps(xy, view), at_most)])
         paths.append(tag("g", {"class": "vehicle"}, title, path, last))
         if len(seen) <= _MOST_NAMED_TRACKS:
             names.append(_words(sheet, _beside(placed.track.vehicle_id, x, y), "name"))
@@ -242,11 +248,15 @@ def _beside(words: str, x: float, y: float) -> list[Label]:
 
 
 def _track_path(xy: Floats, view: View, at_most: int) -> str:
+    pieces = np.split(xy, _jumps(xy, view))
+    return "".join(line_path(thinned(piece, 0.35, at_most)) for piece in pieces if len(piece) > 1)
+
+
+def _jumps(xy: Floats, view: View) -> Rows:
     # xy: (n, 2) units of the drawing. A line never runs round the back of the body: it is cut
     # where neighbours lie half a turn apart.
-    jumps = np.flatnonzero(np.abs(np.diff(xy[:, 0])) > 180.0 * view.x_scale) + 1
-    pieces = np.split(xy, jumps)
-    return "".join(line_path(thinned(piece, 0.35, at_most)) for piece in pieces if len(piece) > 1)
+    jumps: Rows = np.flatnonzero(np.abs(np.diff(xy[:, 0])) > 180.0 * view.x_scale) + 1
+    return jumps
 
 
 def _marks(plan: MapPlan, marks: Sequence[Mark], sheet: Sheet) -> tuple[Markup, int]:

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from string import Template
@@ -18,6 +18,7 @@ from scripts.report.episodes import (
     in_force,
     visits,
 )
+from scripts.report.hazards import ScoreTrack, hazard_table, score_legend, score_tracks
 from scripts.report.maps import Mark, Scene, figure
 from scripts.report.marks import definitions, legend
 from scripts.report.markup import Markup, join, tag, text
@@ -46,11 +47,13 @@ def render(data: ReportData) -> str:
     names = zone_names(data.zones)
     style = _FOLDER.joinpath("page.css").read_text("utf-8")
     script = _FOLDER.joinpath("page.js").read_text("utf-8")
+    scores = score_tracks(events)
     sections = [
-        _section("maps", "Where", _maps(data, found, crossed)),
+        _section("maps", "Where", _maps(data, found, crossed, scores)),
         _section("depth", "Depth", profiles(data.tracks, found)),
         _section("timeline", "When", timeline(found, data.tracks)),
         _section("alerts", "Alerts", alert_table(found, names), len(found)),
+        *([_section("hazards", "Hazards", hazard_table(events))] if scores else []),
         _section("visits", "Zone visits", visit_table(stays, names), len(stays)),
         _section("rejects", "Rejected records", _rejects(data), data.counts.rejected),
     ]
@@ -62,6 +65,7 @@ def render(data: ReportData) -> str:
         script_hash=_hash(script),
         definitions=definitions(),
         head=_head(data, found),
+        hazards=join([tag("a", {"href": "#hazards"}, "Hazards"), " "]) if scores else "",
         sections=join(sections),
     )
 
@@ -132,7 +136,12 @@ def _section(name: str, title: str, content: Markup, count: int | None = None) -
     )
 
 
-def _maps(data: ReportData, found: Sequence[Alarm], crossed: Sequence[Crossing]) -> Markup:
+def _maps(
+    data: ReportData,
+    found: Sequence[Alarm],
+    crossed: Sequence[Crossing],
+    scores: Mapping[str, ScoreTrack],
+) -> Markup:
     styles = kinds(data.zones)
     told = {alarm.vehicle_id for alarm in found}
     names = zone_names(data.zones)
@@ -150,12 +159,14 @@ def _maps(data: ReportData, found: Sequence[Alarm], crossed: Sequence[Crossing])
             told=frozenset([a.zone_id for a in found] + [c.zone_id for c in crossed]),
             land=land if body == "earth" else NO_LAND,
             reliefs=data.reliefs,
+            scores=scores,
         )
         drawn += [figure(plan, scene) for plan in map_plans(tracks, zones, body, told)]
     if not drawn:
         return Markup("")
     shown = [name for name in (*SEVERITIES, "entered", "exited", "last") if name in signs]
-    return join([legend(shown, styles), tag("div", {"class": "maps"}, *drawn)])
+    colours = score_legend() if scores else ""
+    return join([legend(shown, styles), colours, tag("div", {"class": "maps"}, *drawn)])
 
 
 def _marks(

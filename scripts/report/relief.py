@@ -2,18 +2,17 @@
 
 from base64 import b64encode
 from pathlib import Path
-from struct import pack
 from typing import Annotated, Final, Literal, Self
-from zlib import compress, crc32
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from connectors.contract import SettingsError
-from schemas.frame import Floats
+from rules.terrain.ground import Ground
+from schemas.frame import BODIES, Floats
 from scripts.report.data import Relief
 from scripts.report.markup import Markup
+from scripts.report.png import png
 from scripts.report.projection import Bounds, metres_per_degree
 
 _SUN_AZIMUTH: Final = np.radians(315.0)
@@ -83,6 +82,47 @@ def read_relief(path: Path | None) -> Relief | None:
     return hillshade(_elevations(path.with_suffix(".bin"), found), bounds, found.body)
 
 
+def relief_under(ground: Ground, window: Bounds) -> Relief | None:
+    """The shaded relief of an elevation model in a window, None where it knows nothing there.
+
+    Drawn with at most 512 pixels a side, whatever the model's cells and projection are.
+    """
+    edge = _edge(ground)
+    west, east = max(window.west, edge.west), min(window.east, edge.east)
+    south, north = max(window.south, edge.south), min(window.north, edge.north)
+    if west >= east or south >= north:
+        return None
+    body = BODIES[ground.body]
+    east_m, north_m = metres_per_degree(body, (south + north) / 2.0)
+    sides_m = (north - south) * north_m, (east - west) * east_m
+    # No finer than the model, no more than the picture holds.
+    step_m = max(ground.cell_m, max(sides_m) / _MOST_PIXELS)
+    rows, columns = (max(round(side / step_m), 2) for side in sides_m)
+    lat = north - (np.arange(rows) + 0.5) * (north - south) / rows
+    lon = west + (np.arange(columns) + 0.5) * (east - west) / columns
+    grid = ground.height_m(np.tile(lon, rows), np.repeat(lat, columns)).reshape(rows, columns)
+    if np.isnan(grid).all():
+        return None
+    return hillshade(grid, Bounds(west=west, south=south, east=east, north=north), body)
+
+
+def _edge(ground: Ground) -> Bounds:
+    """The box that a model's edge lies in."""
+    rows, columns = ground.tiles.raster.shape
+    along = np.linspace(-0.5, 0.5, 65)
+    column, row = (along + 0.5) * columns - 0.5, (along + 0.5) * rows - 0.5
+    first, last = np.full(65, -0.5), np.ones(65)
+    lon, lat = ground.georeference.positions(
+        np.concatenate([column, column, first, last * columns - 0.5]),
+        np.concatenate([first, last * rows - 0.5, row, row]),
+    )
+    known = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = lon[known], lat[known]
+    return Bounds(
+        west=float(lon.min()), south=float(lat.min()), east=float(lon.max()), north=float(lat.max())
+    )
+
+
 def _elevations(path: Path, descriptor: _Descriptor) -> Floats:
     """The grid in m, (rows, columns), row 0 in the north."""
     shape = (descriptor.height, descriptor.width)
@@ -135,7 +175,7 @@ def hillshade(elevation_m: Floats, bounds: Bounds, body: str) -> Relief:
     grey = np.where(known, np.rint(np.where(known, light, 0.0) * 255), 0).astype(np.uint8)
     return Relief(
         body=body,
-        png=_png(grey, np.where(known, 255, 0).astype(np.uint8)),
+        png=png(np.stack([grey, np.where(known, 255, 0).astype(np.uint8)], axis=-1)),
         west=bounds.west,
         south=bounds.south,
         east=bounds.east,
@@ -153,17 +193,3 @@ def _exaggeration(slope: Floats) -> float:
 def data_url(relief: Relief) -> Markup:
     """The image as a ``data:`` address."""
     return Markup("data:image/png;base64," + b64encode(relief.png).decode("ascii"))
-
-
-def _png(grey: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> bytes:
-    """Grey with alpha, 8 bits each, (rows, columns) (PNG, 3rd edition, colour type 4)."""
-    rows, columns = grey.shape
-    # A scan line is its filter (0, none), then grey and alpha of each pixel in turn.
-    lines = np.zeros((rows, 1 + 2 * columns), dtype=np.uint8)
-    lines[:, 1::2] = grey
-    lines[:, 2::2] = alpha
-    header = pack(">IIBBBBB", columns, rows, 8, 4, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", compress(lines.tobytes(), 9)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        pack(">I", len(body)) + name + body + pack(">I", crc32(name + body)) for name, body in parts
-    )

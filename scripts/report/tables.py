@@ -25,14 +25,14 @@ def alert_table(alarms: Sequence[Alarm], names: Mapping[str, str]) -> Markup:
     """One row an alarm, most urgent first; ``names``: zone id -> name."""
     columns = ("Raised (UTC)", "Vehicle", "Rule", "Severity", "State", "Zone", "Message")
     rows = [_alert_row(alarm, names, columns) for alarm in alarms[:MOST_LISTED]]
-    return _table("alerts", columns, rows, len(alarms))
+    return table("alerts", columns, rows, len(alarms))
 
 
 def visit_table(visits: Sequence[Visit], names: Mapping[str, str]) -> Markup:
     """One row a visit; ``names``: zone id -> name."""
     columns = ("Vehicle", "Zone", "Entered (UTC)", "Exited (UTC)", "Stayed")
     rows = [_visit_row(visit, names, columns) for visit in visits[:MOST_LISTED]]
-    return _table("visits", columns, rows, len(visits))
+    return table("visits", columns, rows, len(visits))
 
 
 def reject_list(rejects: Sequence[Json]) -> Markup:
@@ -57,7 +57,7 @@ def reject_list(rejects: Sequence[Json]) -> Markup:
     return join([tag("ul", {"class": "rejects"}, *entries), note if left_out else ""])
 
 
-def _table(name: str, columns: Sequence[str], rows: Sequence[Markup], count: int) -> Markup:
+def table(name: str, columns: Sequence[str], rows: Sequence[Markup], count: int) -> Markup:
     """The first rows on show, the rest in a fold that says how many; empty without rows.
 
     ``count``: how many there are in all, if more than a page can hold.
@@ -69,8 +69,8 @@ def _table(name: str, columns: Sequence[str], rows: Sequence[Markup], count: int
     parts = [tag("table", {"class": name}, head, tag("tbody", {}, *first))]
     if rest:
         told = f"{len(rest):,} more (the first {MOST_ROWS} of {count:,} are above)"
-        table = tag("table", {"class": name}, head, tag("tbody", {}, *rest))
-        parts.append(tag("details", {}, tag("summary", {}, told), table))
+        below = tag("table", {"class": name}, head, tag("tbody", {}, *rest))
+        parts.append(tag("details", {}, tag("summary", {}, told), below))
     if count > len(rows):
         left_out = f"{count - len(rows):,} more are in the results and not in this report."
         parts.append(tag("p", {"class": "note"}, left_out))

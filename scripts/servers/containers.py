@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from scripts.servers import processes
-from scripts.servers.contract import Server, ServerError
+from scripts.servers.contract import Server
+from scripts.servers.errors import ServerError
 
 COMPOSE: Final = Path(__file__).with_name("compose.yaml")
 PULL_S: Final = 600.0
@@ -54,8 +55,9 @@ class Container(Server):
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """As of the server it stands for."""
-        return self._described.addresses
+        """As of the server it stands for; the images are set up without TLS and SASL."""
+        described = self._described.addresses
+        return {what: address for what, address in described.items() if what not in {"tls", "sasl"}}
 
     def packages(self) -> Mapping[str, bool]:
         """None: the image has them."""

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import IO, ClassVar
 
 from scripts.servers import processes
+from scripts.servers.authority import Authority
+from scripts.servers.errors import ServerError
 
 HOST = "127.0.0.1"
 # Another checkout on this machine may run its own servers: each next try is this much further.
 _PORT_STEP = 100
 _PORT_TRIES = 20
-
-
-class ServerError(RuntimeError):
-    """A server cannot be installed or started."""
 
 
 class Server(ABC):
@@ -42,6 +40,11 @@ class Server(ABC):
         self.folder = services / self.name
         self.log = self.folder / "log"
         self._shift = self.folder / "shift"  # of its ports from the preferred ones
+
+    @property
+    def authority(self) -> Authority:
+        """Who signed its certificate and those it asks of clients; one a checkout."""
+        return Authority(self.folder.parent / "authority")
 
     @property
     @abstractmethod
@@ -122,6 +125,12 @@ class Server(ABC):
         with self._alone():
             for program in reversed(self.programs):
                 processes.kill(self._pid_file(program))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all its processes, such as SIGSTOP and SIGCONT."""
+        for program in self.programs:
+            if process := processes.running(self._pid_file(program)):
+                os.kill(process.pid, number)
 
     def forget_ports(self) -> None:
         """Prefer the preferred ports at the next start."""

@@ -9,7 +9,8 @@ from typing import ClassVar
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from scripts.servers.contract import HOST, Server, ServerError
+from scripts.servers.contract import HOST, Server
+from scripts.servers.errors import ServerError
 from scripts.servers.processes import find_program
 
 # The first line of Kafka that needs no more than Java 17 and no ZooKeeper.
@@ -52,7 +53,11 @@ process.roles=broker,controller
 node.id=1
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SASL:SASL_PLAINTEXT
+listener.name.sasl.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.tls.ssl.keystore.type=PEM
+listener.name.tls.ssl.truststore.type=PEM
+listener.name.tls.ssl.client.auth=required
 auto.create.topics.enable=true
 num.partitions=1
 offsets.topic.replication.factor=1
@@ -69,18 +74,32 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 """
 
+SASL_LOGIN = ("farwatch", "under-the-sea")
+"""User and password of PLAIN; those of SCRAM are made by its tools."""
+_MODULES = "org.apache.kafka.common.security"
+
 
 class KafkaServer(Server):
     """One Kafka node; topics come into being when first used, with one partition."""
 
     name = "kafka"
-    preferred_ports: ClassVar[Mapping[str, int]] = {"kafka": 29092, "controller": 29093}
+    preferred_ports: ClassVar[Mapping[str, int]] = {
+        "kafka": 29092,
+        "controller": 29093,
+        "tls": 29094,
+        "sasl": 29095,
+    }
     programs = ("kafka",)
 
     @property
     def url(self) -> str:
         """The broker."""
         return f"kafka://{HOST}:{self.port}"
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """The listener that asks for a certificate over TLS, and the one that asks for a login."""
+        return {name: f"kafka://{HOST}:{self.ports[name]}" for name in ("tls", "sasl")}
 
     def packages(self) -> Mapping[str, bool]:
         """Java, and Maven until Kafka's own files have been fetched."""
@@ -116,10 +135,19 @@ class KafkaServer(Server):
         return self.folder.parent / f"kafka-{_VERSION}"
 
     def _addresses(self) -> str:
-        broker, controller = (f"{HOST}:{port}" for port in self.ports.values())
+        broker, controller, tls, sasl = (f"{HOST}:{port}" for port in self.ports.values())
+        trust = self.authority.make()
+        user, password = SASL_LOGIN
+        scram = f"{_MODULES}.scram.ScramLoginModule required;"
         return (
-            f"listeners=BROKER://{broker},CONTROLLER://{controller}\n"
-            f"advertised.listeners=BROKER://{broker}\n"
+            f"listeners=BROKER://{broker},CONTROLLER://{controller},TLS://{tls},SASL://{sasl}\n"
+            f"advertised.listeners=BROKER://{broker},TLS://{tls},SASL://{sasl}\n"
+            f"listener.name.sasl.plain.sasl.jaas.config={_MODULES}.plain.PlainLoginModule required"
+            f' user_{user}="{password}";\n'
+            f"listener.name.sasl.scram-sha-256.sasl.jaas.config={scram}\n"
+            f"listener.name.sasl.scram-sha-512.sasl.jaas.config={scram}\n"
+            f"listener.name.tls.ssl.keystore.location={trust.server_chain}\n"
+            f"listener.name.tls.ssl.truststore.location={trust.ca}\n"
             f"controller.quorum.voters=1@{controller}\n"
             f"log.dirs={self.folder / 'data'}\n"
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scripts.servers.contract import ServerError
+from scripts.servers.errors import ServerError
 from scripts.servers.processes import find_program
 
 # Debian asks this script before a package starts its daemon; 101 means: do not.

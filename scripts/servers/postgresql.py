@@ -11,7 +11,8 @@ from typing import ClassVar
 
 import psycopg
 
-from scripts.servers.contract import HOST, Server, ServerError, drop_rights
+from scripts.servers.contract import HOST, Server, drop_rights
+from scripts.servers.errors import ServerError
 from scripts.servers.processes import find_program, has_ended
 
 _USER = "postgres"

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import chain, count, islice
 from pathlib import Path
+from time import monotonic
 
 import bytewax.operators as op
 import pytest
 from bytewax.dataflow import Dataflow
+from bytewax.inputs import StatefulSourcePartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSink, TestingSource, run_main
 
@@ -27,6 +29,7 @@ from schemas.topics import COMPLIANCE_VIOLATIONS, GEOFENCING_EVENTS, LATE_TELEME
 from tests.databases import empty_database
 from tests.kafka_topics import make, new_topics, read, send
 from tests.rabbitmq_broker import Broker, empty_topics, new_broker
+from tests.tcp_proxy import line_to
 from tests.views import VIEWS
 
 TOPICS = (GEOFENCING_EVENTS, COMPLIANCE_VIOLATIONS, LATE_TELEMETRY)
@@ -306,8 +309,10 @@ def write(
 
 
 def test_every_connector_is_in_this_suite() -> None:
-    served = {SCHEMES[scheme] for scheme in (*SINKS, *SOURCES, *VIEWS)}
-    assert served == set(SCHEMES.values())
+    kinds = (*SINKS, *SOURCES, *VIEWS)
+    served = {SCHEMES[kind.removesuffix("-stream")] for kind in kinds}
+    # Notifications cannot be taken back, so they go out at least once: `test_notify.py`.
+    assert served == set(SCHEMES.values()) - {"connectors.notify"}
 
 
 def test_a_sink_that_is_told_nothing_tells_nothing(target: SinkUnderTest) -> None:
@@ -354,6 +359,28 @@ def test_an_event_given_again_in_another_run_is_told_once(target: SinkUnderTest)
     if not target.keeps:
         told = list(dict.fromkeys(told))
     assert by_topic(told) == by_topic(told_of(map(delivery, range(20))))
+
+
+@pytest.mark.parametrize("target", ["postgresql", "amqp", "kafka"], indirect=True)
+def test_a_sink_that_loses_its_connection_goes_on_over_another(target: SinkUnderTest) -> None:
+    deliveries = [delivery(number) for number in range(60)]
+    with line_to(target.url) as (proxy, through):
+        sink = open_sink(through, ConnectorSettings(patience_s=30))
+        sink.check()
+        built = sink.build(SOURCE)
+        name, *_ = built.list_parts()  # Any takes everything.
+        part = built.build_part("results", name, None)
+        for number, one in enumerate(deliveries):
+            part.write_batch([one])
+            if number in (7, 19, 33):
+                proxy.cut()
+            if number % 20 == 19:
+                part.snapshot()
+        part.close()
+    told = by_topic(target.told())
+    if not target.keeps:  # What was not confirmed is told again.
+        told = {topic: list(dict.fromkeys(names)) for topic, names in told.items()}
+    assert told == by_topic(told_of(deliveries))
 
 
 def test_a_correction_is_told_besides_what_it_corrects(target: SinkUnderTest) -> None:
@@ -412,6 +439,8 @@ class SourceUnderTest(ABC):
     """A source and the way to fill it: one message is one batch of one record."""
 
     bad_urls: tuple[str, ...] = ()
+    boundaries: Iterable[int] = range(13)
+    """After how many records it is resumed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -422,6 +451,10 @@ class SourceUnderTest(ABC):
     def fill_again(self, bodies: list[bytes]) -> None:
         """Have them all there once more, where reading to the end takes them away."""
         del bodies
+
+    def add(self, bodies: list[bytes]) -> None:
+        """Let more come while it is read."""
+        raise NotImplementedError
 
 
 class FilesUnderTest(SourceUnderTest):
@@ -453,8 +486,11 @@ class KafkaTopicUnderTest(SourceUnderTest):
     topic: str
 
     def fill(self, bodies: list[bytes]) -> str:
-        send(self.brokers, self.topic, bodies)
+        self.add(bodies)
         return f"{self.brokers}/{self.topic}?until=end"
+
+    def add(self, bodies: list[bytes]) -> None:
+        send(self.brokers, self.topic, bodies)
 
 
 class QueueUnderTest(SourceUnderTest):
@@ -475,12 +511,36 @@ class QueueUnderTest(SourceUnderTest):
     def fill_again(self, bodies: list[bytes]) -> None:
         self.broker.publish(bodies)
 
+    def add(self, bodies: list[bytes]) -> None:
+        self.broker.publish(bodies)
+
+
+class StreamUnderTest(QueueUnderTest):
+    """Messages stay, so that there is nothing to fill again; each end takes a second of quiet."""
+
+    boundaries = (0, 1, 5, 12)
+    bad_urls = (
+        "amqp://host/?exchange=a&type=stream&queues=0",
+        "amqp://host/?exchange=a&type=brook",
+        "amqp://host/?exchange=a&type=stream&colour=blue",
+    )
+
+    def fill(self, bodies: list[bytes]) -> str:
+        url = self.broker.source(type="stream", until="end")
+        open_source(url, settings()).check()
+        self.broker.publish(bodies)
+        return url
+
+    def fill_again(self, bodies: list[bytes]) -> None:
+        del bodies
+
 
 SOURCES: dict[str, type[SourceUnderTest]] = {
     "file": FilesUnderTest,
     "memory": ChannelUnderTest,
     "kafka": KafkaTopicUnderTest,
     "amqp": QueueUnderTest,
+    "amqp-stream": StreamUnderTest,
 }
 RECORDS = [b'{"vehicle_id":"auv-%d","timestamp":%d}' % (n % 3, n) for n in range(12)]
 
@@ -533,6 +593,17 @@ class Reading:
                 return
 
 
+def arrived(part: StatefulSourcePartition[Message | Reject, object], many: int) -> list[bytes]:
+    """The next so many records of a partition that has no end."""
+    deadline_s = monotonic() + 30
+    found: list[bytes] = []
+    while len(found) < many:
+        assert monotonic() < deadline_s, found
+        found += bodies([part.next_batch()])
+        part.snapshot()
+    return found
+
+
 def test_a_source_hands_out_everything_in_order(origin: SourceUnderTest) -> None:
     url = origin.fill(RECORDS)
     seen: list[Message | Reject] = []
@@ -545,7 +616,7 @@ def test_a_source_hands_out_everything_in_order(origin: SourceUnderTest) -> None
 
 def test_a_source_resumes_at_every_batch_boundary(origin: SourceUnderTest) -> None:
     url = origin.fill(RECORDS)
-    for handed_out in range(len(RECORDS) + 1):
+    for handed_out in origin.boundaries:
         # A queue's end is a moment's judgement: what another reader gave back may come after it.
         for _ in range(TRIES):
             first = Reading(url)
@@ -562,6 +633,38 @@ def test_a_source_resumes_at_every_batch_boundary(origin: SourceUnderTest) -> No
                 break
         assert rest == RECORDS[handed_out:]
         origin.fill_again(RECORDS)
+
+
+OVER_A_LINE = pytest.mark.parametrize("origin", ["amqp", "amqp-stream", "kafka"], indirect=True)
+
+
+@OVER_A_LINE
+def test_a_source_that_loses_its_connection_goes_on_over_another(origin: SourceUnderTest) -> None:
+    url = origin.fill(RECORDS)
+    with line_to(url) as (proxy, through):
+        reading = Reading(through)
+        found: list[bytes] = []
+        for cut_after in (1, 4, 3):
+            found += bodies(islice(reading, cut_after))
+            proxy.cut()
+        found += bodies(reading)
+    assert found == RECORDS
+
+
+@OVER_A_LINE
+def test_what_comes_after_a_lost_connection_is_read_over_another(origin: SourceUnderTest) -> None:
+    url = origin.fill(RECORDS[:4])
+    live = url.replace("&until=end", "").replace("?until=end", "")
+    assert live != url
+    with line_to(live) as (proxy, through):
+        part = Reading(through).part
+        found = arrived(part, 4)
+        for begin in (4, 8):
+            proxy.cut()
+            origin.add(RECORDS[begin : begin + 4])
+            found += arrived(part, 4)
+        part.close()
+    assert found == RECORDS
 
 
 def test_a_source_hands_out_no_more_than_its_cap_in_an_epoch(origin: SourceUnderTest) -> None:

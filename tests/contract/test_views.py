@@ -19,6 +19,7 @@ from schemas.event import ZONE_ENTERED, Event
 from schemas.topics import BETWEEN_TOPICS, RESULT_TOPICS
 from tests.influxdb_buckets import new_bucket
 from tests.redis_tls import tls_redis
+from tests.tcp_proxy import line_to
 from tests.views import VIEWS, InfluxdbUnderTest, RedisUnderTest, view_deliveries
 
 DELIVERIES = list(chain(*map(view_deliveries, range(40))))
@@ -129,6 +130,21 @@ def test_a_server_that_does_not_answer_is_told_in_one_line(view, unused_tcp_port
     with pytest.raises(UnavailableError, match="does not answer") as away:
         open_sink(url, ConnectorSettings(timeout_s=0.5)).check()
     assert "\n" not in str(away.value)
+
+
+def test_a_view_that_loses_its_connection_shows_the_same_over_another(view):
+    with line_to(view.url) as (proxy, through):
+        built = open_sink(through, ConnectorSettings(patience_s=30)).build("/farwatch/test")
+        [name] = built.list_parts()
+        with closing(built.build_part("results", name, None)) as part:
+            for at in range(0, len(DELIVERIES), 8):
+                part.write_batch(DELIVERIES[at : at + 8])
+                proxy.cut()
+                part.snapshot()
+    shown = view.shown()
+    assert any(shown.values())
+    write(view, DELIVERIES)
+    assert view.shown() == shown
 
 
 def test_a_failed_run_can_be_run_again(view):

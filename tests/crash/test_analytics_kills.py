@@ -38,7 +38,7 @@ def said(events):
 @pytest.mark.parametrize(
     ("flow", "kills", "epoch_rows", "longest_s"),
     [
-        pytest.param("watch", 5, 50, 1.5, id="watch-5-kills"),
+        pytest.param("watch", 5, 50, 1.5, id="watch-5-kills", marks=pytest.mark.slow),
         pytest.param("alone", 8, 100, 7.0, id="alone-8-kills", marks=pytest.mark.slow),
     ],
 )

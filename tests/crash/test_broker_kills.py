@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -25,15 +27,18 @@ class Publishing:
     def __init__(self, topics: Topics, lines: list[str]) -> None:
         self._topics = topics
         self._shares = [lines[n : n + SHARE] for n in range(0, len(lines), SHARE)]
-        self._thread = ThreadPoolExecutor(1)
+        self._asked: SimpleQueue[tuple[list[str], Future[None]]] = SimpleQueue()
         self._published: list[Future[None]] = []
+        # Nobody waits for a daemon: one that is stuck keeps no process from its end.
+        Thread(target=self._publish, daemon=True).start()
 
     def share(self) -> bool:
         """Begin to publish the next share, if any is left."""
         if not self._shares:
             return False
         share = self._shares.pop(0)
-        self._published.append(self._thread.submit(self._topics.publish, share))
+        self._published.append(Future())
+        self._asked.put((share, self._published[-1]))
         return True
 
     def rest(self) -> None:
@@ -42,7 +47,16 @@ class Publishing:
             pass
         for share in self._published:
             share.result(timeout=180)
-        self._thread.shutdown()
+
+    def _publish(self) -> None:
+        while True:
+            share, done = self._asked.get()
+            try:
+                self._topics.publish(share)
+            except Exception as error:  # noqa: BLE001 - told to who waits for it
+                done.set_exception(error)
+            else:
+                done.set_result(None)
 
 
 def long(broker: str, processes: int) -> Any:

@@ -1,5 +1,6 @@
 """kill -9 at random moments, resume, and the results are those of a run without kills."""
 
+import json
 import random
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.killing import kill_until_done, popen
 from tests.watching import (
+    ZONES,
     command,
     environment,
     rows,
@@ -37,7 +39,7 @@ def undisturbed(inputs, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "kills", [8, pytest.param(200, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+    "kills", [2, pytest.param(200, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
 )
 def test_results_after_kills_are_those_of_an_undisturbed_run(inputs, undisturbed, tmp_path, kills):
     rng = random.Random(kills)
@@ -52,8 +54,59 @@ def test_results_after_kills_are_those_of_an_undisturbed_run(inputs, undisturbed
     assert rows(tmp_path) == rows(undisturbed)
 
 
+# What the zones and rules of other tests here do not ask for.
+HELD = {
+    "z0": {"exit_buffer_m": 20_000, "min_inside_s": 15, "min_outside_s": 12, "approach_s": 90_000},
+    "z1": {"max_dwell_s": 60, "dwell_window_s": 300, "max_gap_s": 9},
+    "z2": {"schedule": {"windows": ["00:10-00:40", "01:00-01:45"]}, "approach_s": 90_000},
+    "z3": {"kind": "keep_in", "exit_buffer_m": 20_000, "effective_from": "2026-01-01T00:30:00Z"},
+}
+TIMED = """
+- {id: often, when: speed_mps < 1.0, count: 3, within: 60s, clear_when: speed_mps > 1.5,
+   severity: warning}
+- {id: then, when: speed_mps < 0.5, then: depth_m > 300.0, within: 60s, keep_firing_for: 40s,
+   severity: warning}
+- {id: once, when: zone.kind == "apei" && speed_mps < 1.0, once_per_visit: true, severity: critical}
+- {id: unseen, when: depth_m < 100.0, absent_for: 5m, severity: warning}
+- {id: out, when: zone.kind == "keep_in" && speed_mps < 0.5, for: 20s, severity: critical}
+- {id: rate, when: rate(depth_m) > 1.0, severity: info}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [20])
+def test_holds_buffers_dwell_approach_and_timed_rules_go_on_after_kills(tmp_path, kills):
+    inputs, quiet = tmp_path / "inputs", tmp_path / "quiet"
+    write_inputs(inputs, telemetry(RECORDS // 2))
+    features = [
+        feature | {"properties": feature["properties"] | HELD[feature["id"]]}
+        for feature in ZONES["features"]
+    ]
+    (inputs / "zones.geojson").write_text(json.dumps(ZONES | {"features": features}))
+    (inputs / "rules.yaml").write_text(TIMED)
+    undisturbed = run(command("watch", "--quiet"), environment(inputs, quiet))
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    found = told(quiet)
+    kinds = {event["type"].removeprefix("farwatch.") for event in found.values()}
+    assert kinds >= {"zone.dwell_exceeded.v1", "zone.approaching.v1", "track.gap.v1"}
+    raised = {event["data"].get("rule_id") for event in found.values()}
+    assert raised >= {"often", "then", "once", "unseen", "out", "rate"}
+
+    out = tmp_path / "killed"
+    out.mkdir()
+    env = environment(inputs, out, recovery=out / "recovery", **PACE | {"analytics": "off"})
+    done = kill_until_done(
+        lambda: [popen(command("watch", "--quiet"), env, out)],
+        *(out, random.Random(kills), kills),
+        longest_s=4.0 / kills,
+    )
+    assert done >= kills
+    assert told(out) == found
+    assert rows(out) == rows(quiet)
+
+
 @pytest.mark.parametrize(
-    "kills", [0, 3, pytest.param(50, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+    "kills", [pytest.param(n, marks=pytest.mark.slow) for n in (3, 50)], ids=lambda n: f"{n}-kills"
 )
 def test_two_processes_tell_what_one_tells(tmp_path, kills, unused_tcp_ports):
     rng = random.Random(kills)

@@ -40,13 +40,21 @@ def events(out):
 
 
 @pytest.mark.parametrize(
-    "kills", [3, pytest.param(50, marks=pytest.mark.slow)], ids=lambda n: f"{n}-kills"
+    ("kind", "kills"),
+    [
+        ("queue", 3),
+        *(
+            pytest.param(kind, kills, marks=pytest.mark.slow)
+            for kind, kills in [("queue", 50), ("stream", 3), ("stream", 50)]
+        ),
+    ],
 )
 def test_every_record_counts_once_however_often_the_flow_is_killed(
-    rabbitmq_url, inputs, undisturbed, tmp_path, kills
+    rabbitmq_url, inputs, undisturbed, tmp_path, kind, kills
 ):
     with new_broker(rabbitmq_url) as broker:
-        url = broker.source(queues=1, until="end")
+        stream = {"type": "stream"} if kind == "stream" else {}
+        url = broker.source(queues=1, until="end", **stream)
         open_source(url, ConnectorSettings()).check()
         lines = (inputs / "telemetry.ndjson").read_bytes().splitlines()
         broker.publish(lines, ids=None)
@@ -60,4 +68,5 @@ def test_every_record_counts_once_however_often_the_flow_is_killed(
         assert without_origin(told(tmp_path)) == without_origin(told(undisturbed))
         assert dead_letters(tmp_path) == dead_letters(undisturbed)
         assert events(tmp_path) == events(undisturbed)
-        assert broker.count(f"{broker.exchange}.0") == 0
+        if kind == "queue":
+            assert broker.count(f"{broker.exchange}.0") == 0

@@ -4,7 +4,10 @@ import sys
 
 import pytest
 
+from scripts.run import FLOWS
 from tests.watching import command, environment, read_topics, run, telemetry, told, write_inputs
+
+SLOW = pytest.mark.slow
 
 
 def run_flow(flow: str, env: dict[str, str]) -> None:
@@ -78,12 +81,21 @@ def test_checked_telemetry_passes_through_the_telemetry_flow(inputs, tmp_path):
     assert rows + rejected == 4_000
 
 
-@pytest.mark.parametrize(
-    "flow", ["telemetry", "geofencing", "proximity", "compliance", "alerting", "watch"]
-)
-def test_a_flow_without_settings_ends_with_status_2_and_one_line(flow, inputs, tmp_path):
+@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("form", ["flows.{}:flow", pytest.param("flows/{}.py:flow", marks=SLOW)])
+def test_every_flow_is_found_and_without_settings_ends_with_status_2_and_one_line(
+    form, flow, inputs, tmp_path
+):
     env = {k: v for k, v in environment(inputs, tmp_path).items() if "FARWATCH" not in k}
-    done = run([sys.executable, "-m", "bytewax.run", f"flows.{flow}:flow"], env)
+    done = run([sys.executable, "-m", "bytewax.run", form.format(flow)], env)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "FARWATCH_TELEMETRY" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_flow_runs_by_its_path(inputs, watched, tmp_path):
+    words = [sys.executable, "-m", "bytewax.run", "flows/watch.py:flow"]
+    done = run(words, environment(inputs, tmp_path, frame_rows=20))
+    assert done.returncode == 0, done.stderr
+    assert told(tmp_path) == told(watched)

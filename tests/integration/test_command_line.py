@@ -1,21 +1,18 @@
 """The command line on wrong input: status, one line, nothing half-written."""
 
 import json
-import signal
-import subprocess
-import time
+import sys
 
 import pytest
 
+from tests.command_line import refused, watch
 from tests.watching import (
-    ROOT,
     RULES,
     ZONES,
     command,
     environment,
     run,
     telemetry,
-    told,
     write_inputs,
 )
 
@@ -24,18 +21,6 @@ from tests.watching import (
 def given(tmp_path):
     write_inputs(tmp_path / "in", telemetry(200))
     return tmp_path / "in"
-
-
-def watch(given, tmp_path, *words, **settings):
-    return run(command("watch", *words), environment(given, tmp_path / "out", **settings))
-
-
-def refused(done, *says):
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    for text in says:
-        assert text in done.stderr
-    return done.stderr.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -87,28 +72,6 @@ def test_a_self_crossing_zone_is_refused_with_the_reason(given, tmp_path):
     ring[1], ring[2] = ring[2], ring[1]
     (given / "zones.geojson").write_text(json.dumps(zones))
     assert len(refused(watch(given, tmp_path), "z2", "Self-intersection")) == 1
-
-
-def test_a_recovery_folder_of_other_settings_is_refused(given, tmp_path):
-    recovery = tmp_path / "recovery"
-    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
-    lines = refused(watch(given, tmp_path, recovery=recovery, key_groups=3), "key_groups")
-    assert len(lines) == 1
-    (given / "rules.yaml").write_text(RULES.replace("350.0", "300.0"))
-    says = "rule `deep` version 1 says something else than before"
-    assert len(refused(watch(given, tmp_path, recovery=recovery), says)) == 1
-    # A version that ends, and the next one, do belong to it.
-    ended = RULES.replace("  for: 30s", "  for: 30s\n  effective_to: 2030-01-01T00:00:00Z")
-    (given / "rules.yaml").write_text(ended)
-    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
-
-
-def test_a_recovery_folder_that_holds_something_else_is_refused(given, tmp_path):
-    (tmp_path / "recovery").mkdir()
-    (tmp_path / "recovery" / "letter.txt").write_text("dear")
-    lines = refused(watch(given, tmp_path, recovery=tmp_path / "recovery"), "something else")
-    assert len(lines) == 1
-    assert [p.name for p in (tmp_path / "recovery").iterdir()] == ["letter.txt"]
 
 
 def test_a_wholly_bad_stream_stops_with_status_1_and_its_dead_letters_are_kept(given, tmp_path):
@@ -181,48 +144,6 @@ def test_the_report_is_one_file_that_names_the_alarms(given, tmp_path):
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.15, 0.3])
-def test_ctrl_c_while_running_is_one_line_and_the_run_can_go_on(given, tmp_path, after_s):
-    write_inputs(given, telemetry(3_000))
-    pace = {"epoch_s": 0.05, "epoch_rows": 60, "frame_rows": 30, "recovery": tmp_path / "recovery"}
-    env = environment(given, tmp_path / "out", **pace)
-    with subprocess.Popen(
-        command("watch", "--quiet"), env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True
-    ) as running:
-        events = tmp_path / "out/topics/geofencing_events.ndjson"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not (events.is_file() and events.stat().st_size):
-            time.sleep(0.01)  # noqa: TID251 (waits for another process)
-        time.sleep(after_s)  # noqa: TID251 (another moment each time)
-        running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=60)
-    assert running.returncode == 130, said
-    assert said.count("\n") == 1
-    assert "interrupted" in said
-    assert run(command("watch", "--quiet"), env).returncode == 0
-    straight = environment(given, tmp_path / "straight")
-    assert run(command("watch", "--quiet"), straight).returncode == 0
-    assert told(tmp_path / "out") == told(tmp_path / "straight")
-
-
-def test_a_report_asked_for_only_on_resume_is_refused(given, tmp_path):
-    recovery = tmp_path / "recovery"
-    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
-    report = str(tmp_path / "report.html")
-    assert (
-        len(refused(watch(given, tmp_path, "--report", report, recovery=recovery), "report")) == 1
-    )
-
-
-def test_a_torn_recovery_folder_is_refused(given, tmp_path):
-    recovery = tmp_path / "recovery"
-    assert watch(given, tmp_path, "--quiet", recovery=recovery).returncode == 0
-    (recovery / "part-0.sqlite3").write_bytes(b"nonsense")
-    assert len(refused(watch(given, tmp_path, recovery=recovery), "part-0.sqlite3")) == 1
-    (recovery / "farwatch.json").write_text("{")
-    assert len(refused(watch(given, tmp_path, recovery=recovery), "farwatch.json")) == 1
-
-
 def test_versions_of_a_zone_in_force_together_are_refused(given, tmp_path):
     zones = json.loads(json.dumps(ZONES))
     zones["features"].append(json.loads(json.dumps(zones["features"][0])))
@@ -239,18 +160,15 @@ def test_a_bad_file_among_good_ones_stops_nothing(given, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"), [("gone", "No such file"), ("flipped", "is damaged at byte 0")]
+    "words", [command("run", "watch"), [sys.executable, "-m", "bytewax.run", "flows.watch:flow"]]
 )
-def test_a_recovery_folder_without_its_journal_is_refused(tmp_path, damage, says):
-    write_inputs(tmp_path / "in", telemetry(3000))
-    recovery = tmp_path / "recovery"
-    settings = {"recovery": recovery, "key_groups": 1, "lateness_s": 10_000}
-    assert watch(tmp_path / "in", tmp_path, "--quiet", **settings).returncode == 0
-    assert watch(tmp_path / "in", tmp_path, "--quiet", **settings).returncode == 0
-    [segment] = [path for path in (recovery / "journal").rglob("*") if path.is_file()]
-    if damage == "gone":
-        segment.unlink()
-    else:
-        segment.write_bytes(b"\0" + segment.read_bytes()[1:])
-    lines = refused(watch(tmp_path / "in", tmp_path, **settings), str(segment), says, "restore it")
-    assert len(lines) == 1
+def test_what_of_the_rules_is_slow_is_said_when_a_flow_starts(given, tmp_path, words):
+    with (given / "rules.yaml").open("a") as rules:
+        rules.write(
+            "- {id: warm, severity: info, when: 'depth_m > 5.0 && sensors.exists(k, k == \"t\")'}\n"
+        )
+    done = run(words, environment(given, tmp_path))
+    assert done.returncode == 0
+    [said] = done.stderr.splitlines()
+    assert f"{given}/rules.yaml:" in said
+    assert 'rule "warm": computed record by record' in said

@@ -10,7 +10,7 @@ from redis import Redis, RedisError
 
 from scripts.servers import SERVERS
 from scripts.servers.containers import COMPOSE, Container, engine_runs
-from scripts.servers.contract import ServerError
+from scripts.servers.errors import ServerError
 from scripts.servers.processes import find_program
 from scripts.servers.redis import RedisServer
 

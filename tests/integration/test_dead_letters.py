@@ -1,6 +1,7 @@
 """`farwatch dead-letters`: rejected records looked at and published again."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,8 @@ from connectors.contract import SettingsError
 from connectors.dead_letters import read_dead_letters
 from scripts.cli import app
 from tests.databases import empty_database
+from tests.kafka_topics import new_topics, read
+from tests.rabbitmq_broker import new_broker
 from tests.watching import command, environment, run, write_inputs
 
 GOOD = '{"vehicle_id":"auv-1","timestamp":1767225600,"latitude":1,"longitude":1}'
@@ -86,6 +89,31 @@ def test_mended_records_pass_when_they_are_published_again(results: str, tmp_pat
     done = run(command("watch", "--quiet"), environment(tmp_path, tmp_path))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "topics" / "dead_letters.ndjson").read_text() == ""
+
+
+@pytest.mark.parametrize("far_side", ["rabbitmq", "kafka"])
+def test_they_are_published_again_to_brokers_by_their_vehicle(
+    far_side: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    letters = [{"reason": "r", "field": "", "raw": b64encode(raw.encode()).decode(), "origin": "o"}
+               for raw in BAD]  # fmt: skip
+    (tmp_path / "dead_letters.ndjson").write_text(
+        "".join(json.dumps({"data": letter}) + "\n" for letter in letters)
+    )
+    url = request.getfixturevalue(f"{far_side}_url")
+    words = ("retry", "--from", f"dir:{tmp_path}", "--to")
+    if far_side == "rabbitmq":
+        with new_broker(url) as broker:
+            farwatch(*words, broker.source())
+            found = [(key, body) for _, key, body in broker.take(f"{broker.exchange}.0")]
+        of_vehicle = [body for key, body in found if key.endswith(".auv-1")]
+    else:
+        with new_topics(url) as prefix:
+            farwatch(*words, f"{url}/{prefix}again?create=1")
+            found = [(m.key(), m.value()) for m in read(url, f"{prefix}again")]
+        of_vehicle = [body for key, body in found if key == b"auv-1"]
+    assert [body.decode() for _, body in found] == list(BAD)
+    assert [body.decode() for body in of_vehicle] == list(BAD[:3])
 
 
 def test_a_record_of_several_lines_becomes_one(tmp_path: Path) -> None:

@@ -233,3 +233,36 @@ def test_a_listener_hears_afterwards_of_what_it_missed(database: str, folder: Pa
     farwatch("zones", "put", folder / "zones.geojson", "--to", database)
     assert heard(changes, 4) == [Change("zones", f"z{number}", 1) for number in range(4)]
     changes.close()
+
+
+def test_the_history_of_a_rule_tells_who_changed_what_and_why(store: str, folder: Path) -> None:
+    farwatch("rules", "put", folder / "rules.yaml", "--to", store)
+    changed = (folder / "rules.yaml").read_text().replace("depth_m > 350.0", "depth_m > 300.0")
+    (folder / "rules.yaml").write_text(changed)
+    words = ("--by", "ben", "--why", "the cable lies at 320 m")
+    farwatch("rules", "put", folder / "rules.yaml", "--to", store, *words)
+    farwatch("rules", "remove", "deep", "--to", store, "--by", "cleo")
+    first, second, third = farwatch("rules", "history", "deep", "--from", store).splitlines()[1:]
+    assert " ana " in first
+    assert first.endswith("new")
+    assert " ben " in second
+    assert "the cable lies at 320 m" in second
+    assert 'when: "depth_m > 350.0" -> "depth_m > 300.0"' in second
+    assert " cleo " in third
+    assert "effective_to: none -> " in third
+    of_ben = farwatch("audit", "--from", store, "--by", "ben")
+    assert "rules version put" in of_ben
+    assert " ana " not in of_ben
+    assert "3 entries shown" in farwatch("audit", "--from", store, "--subject", "deep")
+    assert "1 entries shown" in farwatch("audit", "--from", store, "--limit", "1")
+    farwatch("zones", "put", folder / "zones.geojson", "--to", store)
+    assert farwatch("zones", "history", "z0", "--from", store).splitlines()[1].endswith("new")
+
+
+def test_nobody_changes_nothing(store: str, folder: Path) -> None:
+    words = ("rules", "put", folder / "rules.yaml", "--to", store, "--by", " ")
+    assert "nobody is named who changes this" in farwatch(*words, status=2)
+    farwatch("rules", "put", folder / "rules.yaml", "--to", store)
+    said = farwatch("rules", "history", "dep", "--from", store, status=2)
+    assert "has no `dep` among its rules" in said
+    assert "keeps no zones and rules" in farwatch("audit", "--from", "dir:out", status=2)

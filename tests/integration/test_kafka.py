@@ -1,7 +1,10 @@
 """Kafka as it is: offsets, groups, partitions that come and go, brokers that do not answer."""
 
 import json
+import os
 import pickle
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,10 +14,11 @@ import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.errors import BytewaxRuntimeError
 from bytewax.testing import TestingSource, run_main
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from connectors.contract import ConnectorSettings, SettingsError, UnavailableError
-from connectors.kafka import reader, recent
+from connectors.contract import ConnectorSettings, RefusedError, SettingsError, UnavailableError
+from connectors.kafka import publisher, reader, recent, transactions
+from connectors.kafka.address import Address
 from connectors.kafka.errors import REMEDIES, TRANSIENT, is_transient
 from connectors.kafka.lane import LANES
 from connectors.kafka.partition import Position
@@ -33,7 +37,7 @@ from tests.kafka_topics import (
     remove,
     send,
 )
-from tests.watching import command, environment, run, telemetry, write_inputs
+from tests.watching import command, environment, run, telemetry, told, write_inputs
 
 NOBODY = "kafka://127.0.0.1:1"
 
@@ -215,6 +219,37 @@ def test_a_flow_resumes_a_topic_that_has_lost_a_partition_with_one_line(kafka_ur
         Reading(f"{kafka_url}/{topic}", state)
 
 
+def test_a_watch_started_again_reads_partitions_that_were_added_meanwhile(
+    kafka_url, topic, tmp_path
+):
+    lines = [line.encode() for line in telemetry(600)]
+    write_inputs(tmp_path / "in", [])
+    env = environment(
+        tmp_path / "in",
+        tmp_path / "out",
+        telemetry=f"{kafka_url}/{topic}?until=end",
+        recovery=tmp_path / "recovery",
+    )
+    (tmp_path / "recovery").mkdir()
+    # What is no record is told with its place: of each partition the end has been read.
+    send(kafka_url, topic, [*lines[:200], b"{"], 0)
+    first = run(command("watch"), env)
+    assert first.returncode == 0, first.stderr
+    add_partitions(kafka_url, topic, LANES + 3)
+    begun = {1: lines[200:400], LANES: lines[400:500], LANES + 2: lines[500:]}
+    for partition, sent in begun.items():
+        send(kafka_url, topic, [*sent, b"{"], partition)
+    again = run(command("watch"), env)
+    assert again.returncode == 0, again.stderr
+    origins = sorted(
+        event["data"]["origin"]
+        for (name, _), event in told(tmp_path / "out").items()
+        if name == DEAD_LETTERS
+    )
+    places = {0: 200, 1: 200, LANES: 100, LANES + 2: 100}
+    assert origins == sorted(f"kafka:{topic}[{p}]@{offset}" for p, offset in places.items())
+
+
 def test_a_topic_made_anew_is_not_mistaken_for_the_old_one(kafka_url, topic):
     send(kafka_url, topic, records(0, 10))
     first = Reading(f"{kafka_url}/{topic}")
@@ -351,6 +386,111 @@ def test_a_sink_whose_brokers_stay_away_stops_the_flow():
     cause = stopped.value.__cause__
     assert isinstance(cause, UnavailableError)
     assert "1 events wait for the brokers (127.0.0.1:1/bootstrap: Connect" in str(cause)
+
+
+def test_an_event_that_the_brokers_refuse_is_told_and_ends_the_flow(kafka_url):
+    with new_topics(kafka_url, DEAD_LETTERS, cleanup="compact") as prefix:
+        write(f"{kafka_url}/{prefix}", [])
+        with pytest.raises(BytewaxRuntimeError) as stopped:
+            # A compacted topic takes nothing without a key.
+            write(f"{kafka_url}/{prefix}", [delivery(1, DEAD_LETTERS)])
+        assert read(kafka_url, prefix + DEAD_LETTERS) == []
+    cause = stopped.value.__cause__
+    assert type(cause) is RefusedError
+    assert f"`{masked(kafka_url)}/{prefix}`: " in str(cause)
+
+
+def test_the_producer_writes_idempotently_to_all_replicas(monkeypatch):
+    made = []
+    monkeypatch.setattr(publisher, "Producer", made.append)
+    publisher.Publisher(Address.of(f"{NOBODY}/", ()), 1_000, ConnectorSettings())
+    [settings] = made
+    assert settings["enable.idempotence"] is True
+    assert settings["acks"] == "all"
+    assert settings["message.timeout.ms"] == 0
+    assert not {"retries", "message.send.max.retries"} & settings.keys()
+
+
+# --- transactions ----------------------------------------------------------------------------
+
+KILLED = """
+import os, signal
+from connectors.kafka import transactions
+
+class Killed(transactions.Producer):
+    def commit_transaction(self, *given):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+transactions.Producer = Killed
+from tests.integration.test_kafka import delivery, write
+write({url!r}, map(delivery, range(20)))
+"""
+
+
+def ids(found):
+    return [dict(message.headers())["message_id"].decode() for message in found]
+
+
+def test_of_an_epoch_killed_before_its_commit_nothing_is_seen_and_the_next_run_tells_it_once(
+    kafka_url,
+):
+    with new_topics(kafka_url, GEOFENCING_EVENTS) as prefix:
+        topic, url = prefix + GEOFENCING_EVENTS, f"{kafka_url}/{prefix}?transactions={prefix}t"
+        killed = run([sys.executable, "-c", KILLED.format(url=url)], os.environ)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert len(read(kafka_url, topic, "read_uncommitted")) == 20
+        assert read(kafka_url, topic) == []
+        write(url, map(delivery, range(20)))
+        assert sorted(ids(read(kafka_url, topic))) == sorted(f"e{n}.1" for n in range(20))
+        assert len(read(kafka_url, topic, "read_uncommitted")) == 40
+
+
+def test_who_lost_the_id_to_another_process_writes_nothing_more(kafka_url):
+    with new_topics(kafka_url, GEOFENCING_EVENTS) as prefix:
+        url = f"{kafka_url}/{prefix}?transactions={prefix}t"
+        first, second = (
+            open_sink(url, ConnectorSettings()).build("/test").build_part("to_0", "lane-0", None)
+            for _ in range(2)
+        )
+        first.write_batch([delivery(1)])
+        with pytest.raises(RefusedError, match="another process writes with the transactions"):
+            first.snapshot()
+        second.write_batch([delivery(2)])
+        second.snapshot()
+        assert ids(read(kafka_url, prefix + GEOFENCING_EVENTS)) == ["e2.1"]
+
+
+def test_an_event_too_large_leaves_the_others_of_its_transaction(kafka_url):
+    with new_topics(kafka_url, GEOFENCING_EVENTS) as prefix:
+        options = f"transactions={prefix}t&max_message_bytes=4000"
+        events = [delivery(1), delivery(2, note="x" * 5000), delivery(3)]
+        [refused] = write(f"{kafka_url}/{prefix}?{options}", events)
+        assert refused.origin == f"kafka:{prefix}{GEOFENCING_EVENTS}"
+        assert ids(read(kafka_url, prefix + GEOFENCING_EVENTS)) == ["e1.1", "e3.1"]
+
+
+@pytest.mark.parametrize("abort", [False, True], ids=["commit-again", "all-again"])
+def test_a_commit_that_fails_on_the_way_is_brought_to_its_end(kafka_url, monkeypatch, abort):
+    failures = [KafkaError(KafkaError._TIMED_OUT, "late", False, not abort, abort)]
+
+    class Failing(transactions.Producer):
+        def commit_transaction(self, *given):
+            if failures:
+                raise KafkaException(failures.pop())
+            super().commit_transaction(*given)
+
+    monkeypatch.setattr(transactions, "Producer", Failing)
+    with new_topics(kafka_url, GEOFENCING_EVENTS) as prefix:
+        topic, url = prefix + GEOFENCING_EVENTS, f"{kafka_url}/{prefix}?transactions={prefix}t"
+        write(url, map(delivery, range(5)))
+        assert ids(read(kafka_url, topic)) == [f"e{n}.1" for n in range(5)]
+        assert len(read(kafka_url, topic, "read_uncommitted")) == (10 if abort else 5)
+    assert not failures
+
+
+def test_transactions_need_an_id():
+    with pytest.raises(SettingsError, match="`transactions` is ``; write 1 to 100 letters"):
+        open_sink(f"{NOBODY}/?transactions=", ConnectorSettings())
 
 
 def test_missing_topics_are_named_with_the_remedy_or_made(kafka_url):

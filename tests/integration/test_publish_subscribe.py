@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,21 @@ def record(vehicle, at, **more):
     return json.dumps({"auv_id": vehicle, "timestamp": at, **more})
 
 
+MAPPING = """
+[time]
+column = "t"
+format = "epoch_s"
+[fields.vehicle_id]
+column = "id"
+[fields.latitude]
+column = "y"
+[fields.longitude]
+column = "x"
+[fields.depth_m]
+column = "z"
+unit = "m"
+negate = true
+"""
 LINES = [record(f"auv-{i % 3}", 1_767_225_600 + i, depth_m=i) for i in range(10)]
 
 
@@ -74,6 +91,35 @@ def test_what_the_decoder_would_refuse_is_published_too(given):
     (given / "in.ndjson").write_text("\n".join(lines))
     assert publish(given).exit_code == 0
     assert published(given) == lines
+
+
+def test_another_format_is_published_as_records_of_the_contract(given):
+    (given / "log.csv").write_text("id,t,y,x,z\nauv-1,0,1.5,2.5,-30\nauv-2,10,1.5,2.5,oops\n")
+    (given / "log.toml").write_text(MAPPING)
+    done = publish(given, "--format", f"csv:{given}/log.toml", file="log.csv")
+    assert done.exit_code == 0, done.stderr
+    [found] = map(json.loads, published(given))
+    assert found["vehicle_id"] == "auv-1"
+    assert (found["latitude"], found["longitude"], found["depth_m"]) == (1.5, 2.5, 30)
+    assert "1 records of the file could not be read, and were left out" in done.stderr
+
+
+def test_progress_is_shown_on_a_terminal(given):
+    ours, theirs = pty.openpty()
+    words = command("publish", f"{given}/in.ndjson", "--to", f"file:{given}/out.ndjson")
+    with subprocess.Popen(words, stderr=theirs, env=ENV | {"TERM": "xterm"}, cwd=ROOT) as done:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # The other end is closed: all is read.
+            while piece := os.read(ours, 65_536):
+                shown += piece
+        os.close(ours)
+    assert done.returncode == 0
+    assert b"10 records " in shown
+    assert b"0:00:0" in shown
+    assert b"all confirmed" in shown
+    assert b"all confirmed" in publish(given).stderr_bytes
+    assert b"0:00:0" not in publish(given).stderr_bytes
 
 
 def test_the_pace_is_that_asked_for(given):
@@ -182,7 +228,7 @@ class Subscriber:
 
     def __exit__(self, *_):
         self.process.kill()
-        self.process.wait()
+        self.process.wait(60)
 
     def lines(self, many):
         wait_for(lambda: self.out.read_text().count("\n") >= many)

@@ -1,11 +1,12 @@
 """`farwatch publish` to real brokers and `farwatch subscribe` from them."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import closing
-from itertools import islice
-from threading import Thread
+from itertools import islice, takewhile
+from threading import Event, Thread, Timer
 from time import monotonic
 
 import pytest
@@ -14,8 +15,9 @@ from typer.testing import CliRunner
 from connectors.contract import ConnectorSettings, SettingsError
 from connectors.registry import open_publisher, open_subscription
 from scripts.cli import app
-from tests.kafka_topics import make, new_topics, read
+from tests.kafka_topics import make, new_topics, read, send
 from tests.rabbitmq_broker import new_broker
+from tests.tcp_proxy import line_to
 
 LINES = [
     json.dumps({"auv_id": f"auv-{i % 5}", "timestamp": 1_767_225_600 + i}).encode()
@@ -98,6 +100,12 @@ def test_records_are_there_when_they_are_due(far_side, broker, topic, kafka_url,
             publishing.kill()
 
 
+def hear(bodies, many, limit_s=60):
+    """So many bodies, or those that came in time."""
+    until_s = monotonic() + limit_s
+    return list(islice(filter(None, takewhile(lambda _: monotonic() < until_s, bodies)), many))
+
+
 def test_a_subscription_hears_what_is_published_from_then_on(broker, topic, kafka_url, tmp_path):
     kafka_topic = topic.rpartition("/")[2]
     make(kafka_url, [kafka_topic])
@@ -108,18 +116,62 @@ def test_a_subscription_hears_what_is_published_from_then_on(broker, topic, kafk
         (topic, kafka_url, kafka_topic),
     ):
         with closing(open_subscription(url, name, ConnectorSettings())) as subscription:
+            # Before it is asked for anything: what counts is that it is open.
+            publish(tmp_path, to)
             bodies = subscription.bodies()
-            assert next(bodies) is None
-            publishing = Thread(target=publish, args=(tmp_path, to))
-            publishing.start()
-            heard = list(islice((body for body in bodies if body), len(LINES)))
-            publishing.join()
-            assert heard == LINES
+            assert hear(bodies, len(LINES)) == LINES
             assert next(bodies) is None
     url = f"{kafka_url}/?start=earliest"
     with closing(open_subscription(url, kafka_topic, ConnectorSettings())) as subscription:
         all_there = [body for body in islice(subscription.bodies(), 2 * len(LINES) + 20) if body]
     assert all_there == 2 * LINES
+
+
+def test_a_subscription_to_kafka_hears_what_comes_the_moment_it_is_made(topic, kafka_url):
+    name = topic.rpartition("/")[2]
+    make(kafka_url, [name])
+    send(kafka_url, name, [b"before"])
+    with (
+        line_to(kafka_url) as (proxy, through),
+        closing(open_subscription(through, name, ConnectorSettings())) as subscription,
+    ):
+        proxy.take_away()
+        send(kafka_url, name, [b"after"])
+        proxy.bring_back()
+        assert hear(subscription.bodies(), 1, limit_s=20) == [b"after"]
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "readable"])
+def test_what_a_broker_tells_is_filtered_and_shown(broker, tmp_path, as_json):
+    publish(tmp_path, broker.source())
+    words = ["subscribe", broker.exchange, "--from", broker.url]
+    words += ["--filter", "auv_id=auv-3", *["--json"] * as_json]
+    with subprocess.Popen(
+        [sys.executable, "-m", "scripts.cli", *words], stdout=subprocess.PIPE, text=True
+    ) as subscribing:
+        try:
+            # It hears what comes from then on, and nobody says when that is.
+            stop = Event()
+            again = Thread(target=keep_publishing, args=(broker, tmp_path, stop))
+            again.start()
+            silent = Timer(60, subscribing.kill)
+            silent.start()
+            shown = [subscribing.stdout.readline().rstrip("\n") for _ in range(3)]
+        finally:
+            silent.cancel()
+            stop.set()
+            again.join(60)
+            subscribing.kill()
+    if as_json:
+        assert {json.loads(line)["auv_id"] for line in shown} == {"auv-3"}
+        assert {line.encode() for line in shown} <= {*LINES}
+    else:
+        assert all(re.fullmatch(r"17672\d{5}  auv_id=auv-3", line) for line in shown), shown
+
+
+def keep_publishing(broker, folder, stop):
+    while not stop.wait(0.2):
+        publish(folder, broker.source())
 
 
 def test_what_is_not_there_is_refused_in_one_line(broker, topic, kafka_url):

@@ -2,16 +2,23 @@
 
 import json
 import pickle
+import re
+import socket
+import struct
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
+from threading import Thread
 from urllib.parse import urlsplit
 
 import bytewax.operators as op
+import numpy as np
 import pika
 import pytest
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink, TestingSource, run_main
+from pika.exceptions import StreamLostError
+from prometheus_client import REGISTRY
 
 from connectors.contract import (
     ConnectorSettings,
@@ -19,14 +26,21 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
+from connectors.rabbitmq import consumer
 from connectors.rabbitmq.address import read_url
 from connectors.rabbitmq.publisher import Outgoing, Publisher
 from connectors.registry import open_sink, open_source
+from flows.steps.dead_letter import DeadLetterLimit
+from flows.steps.decode import decode
+from schemas.decoding import TelemetryDecoder
 from schemas.delivery import Delivery
 from schemas.event import ZONE_ENTERED, Event
+from schemas.frame import Frame
 from schemas.message import Message, Reject
 from schemas.topics import CRITICAL_ALERTS, ENRICHED_TELEMETRY, GEOFENCING_EVENTS
-from tests.rabbitmq_broker import empty_topics, new_broker
+from scripts.servers.rabbitmq import RabbitmqServer
+from tests.rabbitmq_broker import Broker, empty_topics, new_broker
+from tests.services import service_control
 from tests.tcp_proxy import TcpProxy, tls_front
 
 SETTINGS = ConnectorSettings(batch_rows=50, patience_s=30)
@@ -72,10 +86,11 @@ class Reading:
         self.part = built.build_part("telemetry", self.name, state)
         self.longest_s = 0.0
 
-    def take(self, at_least: int) -> list[bytes]:
+    def take(self, at_least: int, in_one_epoch: bool = False) -> list[bytes]:
         """Bodies until there are so many, or the source ends.
 
-        An epoch ends, and is committed, whenever nothing comes for a moment.
+        An epoch ends, and is committed, whenever nothing comes for a moment, unless all are to be
+        of one.
         """
         found: list[bytes] = []
         deadline = time.monotonic() + 20
@@ -87,7 +102,7 @@ class Reading:
                 return found
             self.longest_s = max(self.longest_s, time.monotonic() - began)
             found += batch
-            if not batch:
+            if not batch and not in_one_epoch:
                 self.part.snapshot()
             assert time.monotonic() < deadline, f"only {len(found)} messages came"
         return found
@@ -103,11 +118,26 @@ class Reading:
         self.part.close()
 
 
-def eventually(holds, within_s: float = 10.0) -> None:
+def eventually(holds, within_s: float = 60.0) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)  # noqa: TID251 (a test that waits for the broker)
+
+
+class SilentProxy(TcpProxy):
+    """Keeps from the client the methods (class, method) of AMQP that are in ``kept``."""
+
+    kept: frozenset[tuple[int, int]] = frozenset()
+
+    def _pass_back(self, read, write):
+        with closing(read), suppress(OSError), read.makefile("rb") as frames:
+            while head := frames.read(7):
+                rest = frames.read(int.from_bytes(head[3:], "big") + 1)
+                method = struct.unpack_from(">HH", rest) if head[0] == 1 else None
+                if method not in self.kept:
+                    write.sendall(head + rest)
+            write.shutdown(socket.SHUT_RDWR)
 
 
 # --- source ----------------------------------------------------------------------------------
@@ -160,17 +190,54 @@ def test_a_source_resumes_wherever_it_died(broker, with_ids):
 def test_nothing_is_acknowledged_before_its_epoch_is_committed(broker):
     reading = Reading(broker.source())
     broker.publish(RECORDS[:100])
-    assert reading.take(100) == RECORDS[:100]
+    assert reading.take(100, in_one_epoch=True) == RECORDS[:100]
     reading.snapshot()
     reading.die()
     eventually(lambda: broker.count(f"{broker.exchange}.0") == 100)
     again = Reading(broker.source())
-    assert again.take(100) == RECORDS[:100]
+    assert again.take(100, in_one_epoch=True) == RECORDS[:100]
     again.snapshot()
     again.part.next_batch()
     again.part.next_batch()
     again.die()
     eventually(lambda: broker.count(f"{broker.exchange}.0") == 0)
+
+
+def test_one_consumer_at_a_time_has_the_queue_and_the_next_goes_on_in_order(broker):
+    first = Reading(broker.source())
+    first.part.next_batch()
+    second = Reading(broker.source())
+    broker.publish(RECORDS)
+    taken = first.take(100)
+    first.snapshot()
+    first.part.next_batch()  # That epoch is committed: it is acknowledged.
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        assert second.part.next_batch() == []
+    first.die()
+    rest: list[bytes] = []
+    while not {*RECORDS} <= {*taken, *rest}:
+        rest += second.take(1)
+    assert list(dict.fromkeys(rest)) == sorted({*rest}, key=number)
+    second.die()
+
+
+def test_thousands_of_records_a_message_become_rows_of_frames(broker):
+    source = open_source(broker.source(until="end"), ConnectorSettings())
+    source.check()
+    lines = [record(n) for n in range(7_500)]
+    broker.publish([b"\n".join(lines[at : at + 2_500]) for at in range(0, 7_500, 2_500)])
+    frames: list[Frame] = []
+    flow = Dataflow("test")
+    messages = op.input("telemetry", flow, source.build())
+    decoded = decode(messages, 2_000, DeadLetterLimit(), TelemetryDecoder())
+    op.output("seen", decoded.frames, TestingSink(frames))
+    op.output("refused", decoded.dead_letters, TestingSink([]))
+    run_main(flow)
+    times_us = np.concatenate([frame.time_us for frame in frames])
+    assert times_us.tolist() == [n * 1_000_000 for n in range(7_500)]
+    assert max(map(len, frames)) == 2_000
+    assert broker.count(f"{broker.exchange}.0") == 0
 
 
 def test_a_message_published_twice_under_one_id_counts_once(broker):
@@ -405,6 +472,47 @@ def test_tls_with_an_authority_of_ones_own(broker, tmp_path):
 # --- sink ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", [(60, 21), (50, 11)], ids=["consume-ok", "declare-ok"])
+def test_a_queue_that_leaves_a_question_unanswered_is_asked_over_another_connection(
+    broker, monkeypatch, caplog, method
+):
+    monkeypatch.setattr(consumer, "ANSWER_S", 0.5)
+    monkeypatch.setattr(consumer, "DEPTH_EVERY_S", 0.1)
+    parts = urlsplit(broker.url)
+    with SilentProxy(parts.hostname, parts.port) as proxy:
+        source = open_source(through(broker.source(), proxy), SETTINGS)
+        source.check()
+        built = source.build()
+        part = built.build_part("telemetry", built.list_parts()[0], None)
+        proxy.kept = frozenset({method})
+        found: list[bytes] = []
+
+        def take() -> int:
+            found.extend(message.body for message in part.next_batch())
+            part.snapshot()
+            return len(found)
+
+        eventually(lambda: take() or shown(through(broker.url, proxy), "away"))
+        assert "did not answer for 0.5 s; see that it has a leader" in caplog.text
+        proxy.kept = frozenset()
+        broker.publish(RECORDS[:10])
+        eventually(lambda: take() == 10)
+        eventually(lambda: take() and shown(through(broker.url, proxy), "up"))
+        part.close()
+    assert sorted(map(number, found)) == [*range(10)]
+
+
+def test_no_test_waits_for_ever_for_a_queue_that_does_not_answer(broker):
+    open_source(broker.source(), SETTINGS).check()
+    parts = urlsplit(broker.url)
+    with SilentProxy(parts.hostname, parts.port) as proxy:
+        proxy.kept = frozenset({(50, 11)})
+        through_it = Broker(through(broker.url.removesuffix("/%2f"), proxy))
+        channel = through_it.connect(0.5).channel()
+        with pytest.raises(StreamLostError, match="not answered after"):
+            channel.queue_declare(f"{broker.exchange}.0", passive=True)
+
+
 @pytest.fixture
 def results(broker):
     empty_topics(broker)
@@ -504,6 +612,95 @@ def test_a_sink_gives_up_when_its_patience_ends(results, proxy):
     part.close()
 
 
+def test_a_queue_that_takes_no_more_is_a_state_that_passes(results):
+    part = part_of(results.url)
+    part.write_batch([delivery(1)])
+    part.snapshot()
+    full = f"{results.exchange}.0"
+    with closing(results.connect()) as connection:
+        channel = connection.channel()
+        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare(full, durable=True, arguments=limits)
+        channel.queue_bind(full, CRITICAL_ALERTS, "#")
+    part.write_batch([delivery(2), delivery(3), delivery(4)])
+    writing = Thread(target=part.snapshot)
+    try:
+        writing.start()
+        eventually(lambda: shown(results.url, "full"))
+        assert writing.is_alive()
+    finally:
+        results.forget(full)
+        writing.join(20)
+    assert not writing.is_alive()
+    assert shown(results.url, "up")
+    assert not shown(results.url, "full")
+    part.close()
+    assert {*told(results)} == {f"e{n:06}.1" for n in range(1, 5)}
+
+
+def test_a_broker_short_of_memory_is_waited_for_as_full_and_loses_and_doubles_nothing(
+    broker, results, caplog
+):
+    server = service_control("rabbitmq").server
+    if not isinstance(server, RabbitmqServer):
+        pytest.skip("the limit of a container is not ours to set")
+    patient = ConnectorSettings(timeout_s=1, patience_s=120)
+    source = broker.source()
+    open_source(source, SETTINGS).check()
+    part = part_of(results.url, patient)
+    part.write_batch([delivery(1)])
+    part.snapshot()
+    broker.publish(RECORDS[:10])
+    try:
+        server.limit_memory("1MB")
+        part.write_batch([delivery(2), delivery(3)])
+        writing = Thread(target=part.snapshot)
+        writing.start()
+        eventually(lambda: shown(results.url, "full"), 30)
+        assert writing.is_alive()
+        # One that begins meanwhile fares the same, and what is there can still be read.
+        late = part_of(results.url, patient)
+        late.write_batch([delivery(4)])
+        late_writing = Thread(target=late.snapshot)
+        late_writing.start()
+        assert sorted(map(number, read(source, 10))) == [*range(10)]
+        assert late_writing.is_alive()
+    finally:
+        server.limit_memory()
+    for thread in (writing, late_writing):
+        thread.join(30)
+        assert not thread.is_alive()
+    assert shown(results.url, "up")
+    assert not shown(results.url, "full")
+    part.close()
+    late.close()
+    assert sorted(told(results)) == [f"e{n:06}.1" for n in range(1, 5)]
+    [line, *_] = [one for one in caplog.messages if "blocked" in one]
+    assert re.search(r"did not confirm in time \(it is blocked: low on memory\); waiting", line)
+
+
+def read(url: str, many: int) -> list[bytes]:
+    """So many messages of the first queue of a source without end."""
+    built = open_source(url, SETTINGS).build()
+    part = built.build_part("telemetry", built.list_parts()[0], None)
+    found: list[bytes] = []
+
+    def all_there() -> bool:
+        found.extend(message.body for message in part.next_batch())
+        part.snapshot()
+        return len(found) >= many
+
+    eventually(all_there)
+    part.close()
+    return found
+
+
+def shown(url: str, state: str) -> bool:
+    """Whether the metrics show the broker in this state."""
+    labels = {"target": read_url(url, ())[0].name, "state": state}
+    return REGISTRY.get_sample_value("farwatch_far_side_state", labels) == 1
+
+
 def test_frames_between_flows_need_their_reader(results):
     part = part_of(results.url)
     part.write_batch([delivery(1, ENRICHED_TELEMETRY, group="g3")])
@@ -560,6 +757,20 @@ def test_a_check_of_a_sink_declares_nothing(results):
         channel = connection.channel()
         with pytest.raises(pika.exceptions.ChannelClosedByBroker):
             channel.queue_declare(CRITICAL_ALERTS, passive=True)
+
+
+def test_confirms_are_not_waited_for_one_by_one(broker):
+    open_source(broker.source(), SETTINGS).check()
+    address, _ = read_url(broker.url, ())
+    publisher = Publisher(address, 5.0, lambda _link: None, mandatory=True)
+    most = 0
+    for n in range(20):
+        some = [Outgoing(broker.exchange, "k", f"m{n}-{i}", "text/plain", b"x") for i in range(500)]
+        publisher.publish(some, 30)
+        most = max(most, publisher.unconfirmed_bytes)
+    publisher.flush(30)
+    publisher.close()
+    assert most >= 100, "messages in flight at once"
 
 
 def test_a_publisher_bounds_what_is_in_flight(broker):

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from tests.frames import frame_of
 
 KINDS = {ZONE_ENTERED: "entered", ZONE_EXITED: "exited"}
 DAY_S = 86_400.0
-PLACES = Callable[[list[Zone], list[Row]], list[Zone]]
 
 
 def in_order(rows: Iterator[Row]) -> list[Row]:
@@ -46,6 +46,7 @@ def told(
                 "longitude": (row.longitude + 180) % 360 - 180,
                 "latitude": row.latitude,
             }
+            | ({} if row.depth is None else {"depth_m": row.depth})
             | fields
             for row in rows[first : first + 1_000]
         ]
@@ -60,35 +61,60 @@ def told(
     return crossings
 
 
-def where_they_are(zones: list[Zone], rows: list[Row]) -> list[Zone]:
-    del rows
-    return zones
+AREAS = pytest.mark.parametrize("areas", [real_tracks.sanctuaries, real_tracks.mining_areas])
 
 
-@pytest.mark.parametrize("areas", [real_tracks.sanctuaries, real_tracks.mining_areas])
+@AREAS
 @pytest.mark.parametrize(
     ("track", "place", "least"),
     [
-        (real_tracks.flights, where_they_are, 0),
-        (real_tracks.slocum, where_they_are, 0),
         (real_tracks.flights, real_tracks.moved_onto, 20),
-        (real_tracks.vessels, real_tracks.moved_onto, 100),
+        pytest.param(real_tracks.vessels, real_tracks.moved_onto, 100, marks=pytest.mark.slow),
+        (real_tracks.harbour, real_tracks.fitted_to, 150),
         (real_tracks.slocum, real_tracks.moved_onto, 5),
+        (real_tracks.remus, real_tracks.fitted_to, 30),
     ],
 )
 def test_tracks_cross_protected_and_mining_areas_where_plain_geometry_says(
     areas: Callable[[Path], list[Zone]],
     track: Callable[[Path], Iterator[Row]],
-    place: PLACES,
+    place: Callable[[list[Zone], list[Row]], list[Zone]],
     least: int,
     outside_data: Path,
 ) -> None:
-    rows = in_order(islice(track(outside_data), 8_000))
-    # Not all of the 669 mining areas: the plain loop asks every zone at every fix.
-    zones = place(areas(outside_data)[:: 40 if areas is real_tracks.mining_areas else 1], rows)
+    # Of the harbour its first minutes: so many vessels are there at once.
+    most = 1_500 if track is real_tracks.harbour else 8_000
+    rows = in_order(islice(track(outside_data), most))
+    zones = place(some(areas, outside_data), rows)
     expected = walk(rows, near(zones, rows), DAY_S)
     assert len(expected) >= least
     assert alike(told(rows, real_tracks.as_geojson(zones)), expected)
+
+
+@AREAS
+def test_a_glider_dives_through_bands_of_depth_where_plain_geometry_says(
+    areas: Callable[[Path], list[Zone]], outside_data: Path
+) -> None:
+    rows = in_order(real_tracks.seaexplorer(outside_data))
+    depths = [row.depth for row in rows if row.depth is not None]
+    assert len(depths) == len(rows)
+    assert max(depths) > 300
+    # Off the tenths of a metre in which depths are told.
+    bands = itertools.cycle([(None, 100.05), (50.05, 200.05), (300.05, None), (None, None)])
+    zones = [
+        replace(zone, low=low, high=high)
+        for zone, (low, high) in zip(
+            real_tracks.fitted_to(some(areas, outside_data), rows), bands, strict=False
+        )
+    ]
+    expected = walk(rows, near(zones, rows), DAY_S)
+    assert len(expected) >= 60
+    assert alike(told(rows, real_tracks.as_geojson(zones)), expected)
+
+
+def some(areas: Callable[[Path], list[Zone]], data: Path) -> list[Zone]:
+    """Not all of the 669 mining areas: the plain loop asks every zone at every fix."""
+    return areas(data)[:: 40 if areas is real_tracks.mining_areas else 1]
 
 
 def near(zones: list[Zone], rows: list[Row]) -> list[Zone]:

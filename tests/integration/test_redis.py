@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 from bytewax.outputs import StatefulSinkPartition
+from prometheus_client import REGISTRY
 
 from connectors.contract import (
     ConnectorSettings,
@@ -23,6 +24,7 @@ from connectors.registry import open_sink
 from schemas.frame import rfc3339
 from schemas.live import VehicleStates, states_delivery
 from tests.frames import frame_of
+from tests.kills import wait_until
 from tests.redis_tls import tls_redis
 from tests.services import service_control
 from tests.watching import command, environment, read_topics, run, telemetry, write_inputs
@@ -157,18 +159,72 @@ def test_a_replay_leaves_what_it_left_the_first_time(url, client):
         assert everything(client) == kept
 
 
-def test_zones_are_cached_in_their_highest_version(url, client):
-    def zone(version, name):
-        return Definition(
-            id="z", version=version, body={"properties": {"name": name, "version": version}}
-        )
+def zone(name, version, begins=None, ends=None):
+    """A version of a zone; times in s from ``T0`` on."""
+    begins_us, ends_us = (None if at is None else (T0 + at) * 1_000_000 for at in (begins, ends))
+    return Definition(
+        id=name,
+        version=version,
+        body={"properties": {"version": version}},
+        effective_from_us=begins_us,
+        effective_to_us=ends_us,
+    )
 
+
+def cached(client):
+    """Zone id -> cached version."""
+    found = client.hgetall("zones:all")
+    return {name: json.loads(body)["properties"]["version"] for name, body in found.items()}
+
+
+@pytest.fixture
+def part_of():
+    """Opens the one partition of a sink; closed after the test."""
+    opened = []
+
+    def open_part(sink):
+        built = sink.build("/farwatch/test")
+        opened.append(built.build_part("to_0", built.list_parts()[0], None))
+        return opened[-1]
+
+    yield open_part
+    for each in opened:
+        each.close()
+
+
+def test_zones_are_cached_as_they_are_in_force_at_the_newest_event_time(url, client, part_of):
     sink = RedisSink(url, ConnectorSettings())
-    sink.write_registry([zone(2, "two")], [])
-    sink.write_registry([zone(1, "one")], [])
-    assert json.loads(client.hget("zones:all", "z"))["properties"]["name"] == "two"
-    sink.write_registry([zone(3, "three")], [])
-    assert json.loads(client.hget("zones:all", "z"))["properties"]["name"] == "three"
+    sink.write_registry([zone("z", 2, begins=50), zone("z", 1, ends=50), zone("y", 7)], [])
+    assert cached(client) == {"z": 1, "y": 7}, "what begins later does not hide what is in force"
+    part = part_of(sink)
+    for at, version in ((40, 1), (49, 1), (50, 2), (45, 2)):
+        part.write_batch([states(state("auv-1", at))])
+        part.snapshot()
+        assert cached(client) == {"z": version, "y": 7}
+
+    replay = RedisSink(url, ConnectorSettings())
+    replay.write_registry([zone("z", 1, ends=50), zone("z", 2, begins=50), zone("y", 7)], [])
+    part = part_of(replay)
+    part.write_batch([states(state("auv-1", 40))])
+    part.snapshot()
+    assert cached(client)["z"] == 2, "a replay puts nothing older back"
+
+
+def test_zones_that_are_gone_or_ended_leave_the_cache_also_while_the_flow_runs(
+    url, client, part_of
+):
+    sink = RedisSink(url, ConnectorSettings())
+    sink.write_registry([zone("a", 1), zone("b", 1), zone("c", 1)], [])
+    part = part_of(sink)
+    part.write_batch([states(state("auv-1", 10))])
+    part.snapshot()
+    sink.write_registry([zone("a", 1), zone("b", 1, ends=20), zone("d", 1, begins=10)], [])
+    assert cached(client) == {"a": 1, "b": 1, "d": 1}
+    part.write_batch([states(state("auv-1", 20))])
+    part.snapshot()
+    assert cached(client) == {"a": 1, "d": 1}
+    sink.write_registry([], [])
+    assert cached(client) == {"a": 1, "d": 1}, "a flow without zones says nothing about them"
 
 
 @pytest.mark.parametrize("recovery", [False, True])
@@ -227,12 +283,29 @@ def test_a_full_server_is_a_state_that_passes(url, client):
         writing = Thread(target=part.snapshot)
         try:
             writing.start()
-            writing.join(1.0)
+            assert wait_until(lambda: shown(url, "full"), 10)
             assert writing.is_alive()
         finally:
             client.config_set("maxmemory", 0)
         writing.join(15)
+    assert shown(url, "up")
+    assert not shown(url, "full")
     assert client.exists("auv:state:a")
+
+
+def shown(url: str, state: str) -> bool:
+    """Whether the metrics show the server in this state."""
+    labels = {"target": url, "state": state}
+    return REGISTRY.get_sample_value("farwatch_far_side_state", labels) == 1
+
+
+def test_the_states_of_an_epoch_share_their_round_trips(url, client):
+    # The server reads what has come at once: a read for each of these had each waited for the last.
+    reads = "total_reads_processed"
+    before = client.info("stats")[reads]
+    tell(url, states(*(state(f"auv-{n}", n) for n in range(2_000))))
+    assert client.info("stats")[reads] - before < 500
+    assert client.exists("auv:state:auv-1999")
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from schemas.topics import (
     DEAD_LETTERS,
     GEOFENCING_EVENTS,
     LATE_TELEMETRY,
+    NOTIFICATIONS,
     RESULT_TOPICS,
     WARNING_ALERTS,
 )
@@ -170,11 +171,20 @@ def test_internal_topics_are_kept_apart_for_the_report(path: Path) -> None:
 def test_result_topics_have_a_table_but_windows_and_frames_between_flows_have_none(
     path: Path,
 ) -> None:
-    unkept = (ANALYTICS_DATA, *BETWEEN_TOPICS)
-    topics = [topic for topic in RESULT_TOPICS if topic not in (ANALYTICS_DATA, DEAD_LETTERS)]
+    unkept = (ANALYTICS_DATA, NOTIFICATIONS, *BETWEEN_TOPICS)
+    topics = [topic for topic in RESULT_TOPICS if topic not in (*unkept, DEAD_LETTERS)]
     write(path, *(Delivery(topic, alarm(topic)) for topic in [*topics, *unkept]))
-    tables = ("zone_events", "proximity_events", "violations", "alerts", "late_telemetry")
+    tables = (
+        "zone_events",
+        "proximity_events",
+        "violations",
+        "alerts",
+        "late_telemetry",
+        "hazards",
+        "plan_requests",
+    )
     kept = {row["event_id"] for table in tables for row in rows(path, table)}
+    kept |= {row["message_id"].removesuffix(".1") for row in rows(path, "audit_log")}
     assert kept == set(topics) >= {LATE_TELEMETRY}
     with pytest.raises(RefusedError, match="no table for the topic `gossip`"):
         write(path, Delivery("gossip", alarm()))

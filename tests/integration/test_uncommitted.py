@@ -1,5 +1,6 @@
 """What a killed run wrote and did not commit is never resumed from."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -238,3 +239,25 @@ def test_a_flow_does_not_start_on_a_store_that_another_uses(tmp_path, launcher):
         f"farwatch: recovery folder `{recovery}`: process 0 of a flow is using it; stop that or"
         " name another folder\n"
     )
+
+
+def test_a_store_that_others_may_enter_is_closed_to_them(tmp_path, caplog):
+    store = tmp_path / "store"
+    store.mkdir(0o755)
+    init_db_dir(store, 1)
+    assert store.stat().st_mode & 0o777 == 0o755
+    os.close(hold_store(store))
+    assert store.stat().st_mode & 0o777 == 0o700
+    assert not caplog.records
+
+
+def test_a_store_of_somebody_else_that_all_may_write_to_is_warned_of(tmp_path, caplog, monkeypatch):
+    store = tmp_path / "store"
+    store.mkdir()
+    init_db_dir(store, 1)
+    store.chmod(0o777)
+    monkeypatch.setattr(os, "geteuid", lambda: store.stat().st_uid + 1)
+    os.close(hold_store(store))
+    [warning] = caplog.records
+    assert f"`{store}`: all may write to it" in warning.getMessage()
+    assert store.stat().st_mode & 0o777 == 0o777

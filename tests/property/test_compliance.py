@@ -149,5 +149,6 @@ def test_without_lateness_every_record_is_judged_in_order_or_told_as_late(record
             state = states.get(seen.key, group.GroupState())
             states[seen.key], out = group.advance(NOT_LATE, REGISTRY, state, seen)
             told += [d.event for d in out if d.topic == LATE_TELEMETRY]
-    assert len(told) == late == sum(state.tallies["late"] for state in states.values())
-    assert sum(state.tallies["records"] for state in states.values()) == len(records)
+    counts = [state.tallies[key] for key, state in states.items()]
+    assert len(told) == late == sum(counted["late"] for counted in counts)
+    assert sum(counted["records"] for counted in counts) == len(records)

@@ -4,6 +4,7 @@ The oracle compiles the same text on its own, with zone and record as maps, and 
 at a time with absent fields unbound.
 """
 
+import re
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -135,6 +136,9 @@ def doubles(depth: int) -> SearchStrategy[str]:
         form("-({})", d),
         form("double({})", any_of(ints(depth - 1), texts(0), d)),
         form("double(zone.properties.level)"),
+        form("math.{}({})", st.sampled_from(MATHS), d),
+        form("math.{}({}, {})", st.sampled_from(["greatest", "least"]), d, d),
+        form("math.{}([{}, {}, {}])", st.sampled_from(["greatest", "least"]), d, d, d),
         form("{} ? {} : {}", bools(depth - 1), d, d),
         form('{{"auv": 200.0, "ok": 1.5}}[{}]', texts(0)),
     )
@@ -157,6 +161,10 @@ def ints(depth: int) -> SearchStrategy[str]:
         form("{}.{}({})", times(depth - 1), ACCESSORS, TIME_ZONES),
         form("{}.{}()", durations(depth - 1), ACCESSORS.filter(lambda name: name[-1] == "s")),
         form('{}.indexOf("k")', texts(0)),
+        form("math.{}({})", st.sampled_from(["abs", "sign", "bitNot"]), n),
+        form("math.{}({}, {})", st.sampled_from(BINARY), n, n),
+        form("[{}, 1.0].filter(x, x > {}).size()", doubles(0), doubles(0)),
+        form("[{}, 2, {}].map(x, x % 2 == 0, x + 1).size()", n, n),
     )
 
 
@@ -220,7 +228,11 @@ def bools(depth: int) -> SearchStrategy[str]:
         form("[1.5, 200.0].{}(x, {} {} x)", st.sampled_from(MACROS), d, COMPARE),
         form('["o", "apei"].{}(x, {}.contains(x) || {})', st.sampled_from(MACROS), t, b),
         form("[1, 2].exists(x, [2, 3].all(y, {} + x > y))", n),
-        form("[{}, 1.0].exists(x, x > 0.5)", d),
+        form("[{}, 1.0].{}(x, x > {})", d, st.sampled_from(MACROS), d),
+        form('[{}, "ok"].{}(x, x.contains("o") && {})', t, st.sampled_from(MACROS), b),
+        form("[{}, 1.0].map(x, x / {}).{}(y, y > 0.5)", d, d, st.sampled_from(MACROS)),
+        form("[{}, 2].filter(x, {} / x > 1).{}(y, y > 0)", n, n, st.sampled_from(MACROS)),
+        form("math.{}({})", st.sampled_from(["isNaN", "isInf", "isFinite"]), d),
         form("zone.properties.level {} {}", COMPARE, any_of(d, n)),
         form("{} {} zone.properties.level", any_of(d, n), COMPARE),
         form("zone.properties.flag {} {}", st.sampled_from(["&&", "||", "=="]), b),
@@ -228,6 +240,8 @@ def bools(depth: int) -> SearchStrategy[str]:
 
 
 MACROS = ("exists", "all", "exists_one")
+MATHS = ("abs", "ceil", "floor", "round", "trunc", "sign", "sqrt")
+BINARY = ("greatest", "least", "bitAnd", "bitOr", "bitXor")
 
 maybe_number = st.none() | st.sampled_from([0.0, -0.0, 1.5, 200.0, 199.9, -200.0, 1e300, 3.0])
 maybe_text = st.none() | st.sampled_from(["", "ok", "okay", "1.5", "7", "é", "AUV", "x"])
@@ -359,3 +373,36 @@ def test_an_error_is_told_only_where_a_record_with_all_fields_has_one(
     for row, code in zip(complete, codes.tolist(), strict=True):
         failed = program.eval(data=variables(row, in_zone=True)).type() == cel.Type.ERROR
         assert code == ERROR if failed else code <= TRUE
+
+
+OTHER_NUMBERS = {"1.5": "2.5", "-200.0": "-3.0", "200.0": "199.9", "0.5": "1.0", "7": "5", "2": "3"}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=bools(3), rows=st.lists(records, min_size=1, max_size=5))
+def test_conditions_that_differ_in_numbers_are_judged_together_as_each_alone(
+    text: str, rows: list[dict[str, Any]]
+) -> None:
+    number = r"(?<![\w.\"])-?\d+(?:\.\d+)?(?![\w.\"])"
+    other = re.sub(number, lambda found: OTHER_NUMBERS.get(found[0], found[0]), text)
+    try:
+        conditions = [compile_expression(each) for each in (text, other, text)]
+    except ExpressionError:
+        assume(False)
+    first = conditions[0]
+    assume(first.parameters and all(c.shape == first.shape for c in conditions))
+    numbers = [
+        np.array(column).reshape(-1, 1)
+        for column in zip(*(c.parameters for c in conditions), strict=True)
+    ]
+    columns = Columns.of_visits(
+        as_frame(rows),
+        np.arange(len(rows)),
+        ZoneTable(ZONES),
+        np.array([row["zone"] for row in rows]),
+    )
+    together = first.judge_many(columns, numbers)
+    assert together.tolist() == [condition.judge(columns).tolist() for condition in conditions]
+    # Judged again on the same columns, what was kept of the others is not taken for one's own.
+    again = first.judge_many(columns, [column[1:2] for column in numbers])
+    assert again.tolist() == together[1:2].tolist()

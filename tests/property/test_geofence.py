@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rules.assessment import Assessor, KeyGroups
@@ -200,10 +200,17 @@ def test_entries_and_exits_are_what_a_loop_over_the_records_finds(records):
     assert [event[3] for event in found] == pytest.approx([e[3] for e in expected], abs=2e-6)
 
 
+# In, out, in and out again at one time: two visits of no length, and of one time.
+AT_ONCE = [{"vehicle_id": "a", "position": at} for at in ((0.5, 0.5), (-1.0, 0.5)) * 2]
+
+
 @settings(max_examples=100)
 @given(
     streams, st.lists(st.integers(0, 40), max_size=6), st.integers(1, 5), st.sampled_from([1, 4])
 )
+@example(AT_ONCE, [], 1, 4)
+@example(AT_ONCE, [1, 2, 3], 1, 4)
+@example(AT_ONCE[:3], [2], 1, 4)
 def test_neither_cuts_nor_key_groups_change_an_event(records, cuts, groups, per_moment):
     records = in_order(records, per_moment)
     _, whole = watched(records, [])
@@ -214,10 +221,10 @@ def test_neither_cuts_nor_key_groups_change_an_event(records, cuts, groups, per_
     assert {event.message_id: event for event in cut} == by_id
 
 
-@given(streams)
-def test_entered_minus_exited_is_present(records):
-    records = in_order(records)
-    memories, told = watched(records, [])
+@given(streams, st.sampled_from([1, 4]))
+@example(AT_ONCE[:3], 4)
+def test_entered_minus_exited_is_present(records, per_moment):
+    memories, told = watched(in_order(records, per_moment), [])
     present = {v for memory in memories.values() for v in memory.visits.entered().visit_id.tolist()}
     entered = {e.data["visit_id"] for e in told if e.type == ZONE_ENTERED}
     exited = {e.data["visit_id"] for e in told if e.type == ZONE_EXITED}

@@ -90,3 +90,11 @@ def test_a_band_that_the_vehicle_will_not_reach_is_no_approach_and_an_unknown_de
 
 def test_a_zone_without_approach_s_tells_none():
     assert approaches(registry(approach_s=None), eastward()) == []
+
+
+def test_each_vehicle_is_told_once_though_frames_hold_one_of_them_alone():
+    two = [record | {"vehicle_id": name} for record in eastward() for name in ("a", "b")]
+    [one, other] = approaches(registry(), two, size=1)
+    assert one == other
+    [alone] = approaches(registry(), eastward(), size=1)
+    assert one == alone

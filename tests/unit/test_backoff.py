@@ -40,6 +40,10 @@ def waited_s(target: str) -> float:
     return value or 0.0
 
 
+def tries_failed(target: str) -> float | None:
+    return REGISTRY.get_sample_value("farwatch_connector_retries_total", {"target": target})
+
+
 def failing(target: str, errors: list[Exception]) -> tuple[Callable[[], str], list[list[str]]]:
     """An attempt that raises the errors in turn and then succeeds; the states each one found."""
     found: list[list[str]] = []
@@ -62,6 +66,7 @@ def test_what_is_waited_for_is_shown_until_it_answers(target, error, shown):
     assert found == [[], [shown], [shown]]
     assert state(target) == ["up"]
     assert waited_s(target) == 0
+    assert tries_failed(target) == 2
 
 
 def test_a_far_side_that_fills_up_after_it_was_away_changes_its_state(target):
@@ -75,6 +80,7 @@ def test_a_refusal_is_raised_at_once_and_shown(target):
     with pytest.raises(RefusedError):
         until_available(target, attempt, patience_s=60)
     assert state(target) == ["refusing"]
+    assert tries_failed(target) == 1  # A refusal is not tried again.
 
 
 def test_patience_ends_with_the_last_error_and_the_state_stays(target):

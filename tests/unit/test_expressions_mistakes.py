@@ -31,10 +31,10 @@ def mistake(text: str) -> ExpressionError:
         ('timestamp > timestamp("2026-13-01T00:00:00Z")', 22, "conversion failed", ""),
         ('timestamp > timestamp("2026-01-01T00:00:00.0000001Z")', 22, "too fine", "microseconds"),
         ('timestamp.getHours("Mars/Jezero") == 2', 20, "Invalid timezone", "America/New_York"),
-        ("sensors.exists(k, sensors[k] > 3.0)", 1, "as a whole", "`sensors.name`"),
-        ("sensors[status] > 2.0", 1, "`sensors` cannot be judged as a whole", "`sensors.name`"),
         ("zone == zone", 1, "`zone` cannot be judged as a whole", "`zone.name`"),
         ('["auv"].exists(kind, kind == "auv")', 15, "hides the field", "another name"),
+        ('distnce_to("a") > 3.0', 1, "there is no `distnce_to()`", "did you mean `distance_to`?"),
+        ('status.startWith("a")', 8, "no `startWith()`", "did you mean `startsWith`?"),
         ("", 1, "empty", ""),
         ("(" * 40 + "true" + ")" * 40, 1, "recursion limit", ""),
         ("true && " * 600 + "true", 1, "more than 4000", "split the rule"),
@@ -61,7 +61,42 @@ def test_all_mistakes_of_the_checker_are_told_in_order() -> None:
     )
 
 
+TEN = "[1,2,3,4,5,6,7,8,9,10]"
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        (f'status.matches("{"ab" * 251}")', 16, "regular expression of more than 500 characters"),
+        ('status.matches("(a{99}){99}")', 16, "invalid repetition size"),
+        (
+            'status.matches("(a|b|c|d|e|f){999}(x?){999}[a-z]{999}(y|z){999}")',
+            16,
+            "repeats more than 1000 times",
+        ),
+        (
+            f"{TEN}.map(a, {TEN}.map(b, {TEN}.map(c, {TEN}.map(d, a + b + c + d)))).size() > 3"
+            ' && status == "a"',
+            27,
+            "more than 20000 steps",
+        ),
+        (
+            'status.replace("a", "bbbbbbbbbb").replace("b", "cccccccccccccccc")'
+            f'.replace("c", "{"d" * 50}") == "a"',
+            75,
+            "a text that may grow to more than 1000000 characters",
+        ),
+    ],
+)
+def test_what_costs_too_much_is_refused_and_the_bound_is_named(
+    text: str, column: int, message: str
+) -> None:
+    found = mistake(text)
+    assert message in found.message
+    assert found.column == column
+
+
 def test_macros_that_unroll_into_too_much_are_refused() -> None:
-    numbers = ", ".join(f"{n}.0" for n in range(100))
+    numbers = ", ".join(f"{n}.0" for n in range(40))
     text = f"[{numbers}].exists(x, [{numbers}].exists(y, depth_m > x + y))"
     assert "more than 5000 parts" in mistake(text).message

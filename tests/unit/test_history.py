@@ -90,3 +90,29 @@ def test_a_checkpoint_is_wanted_after_a_quarter_of_the_lateness_or_many_records(
     assert filled(marked(50), [PIECE_ROWS, 1]).wants_checkpoint(50, 100)
     again = filled(marked(50), [PIECE_ROWS, 1]).checkpoint(Memory(), Keys(), 60)
     assert not again.wants_checkpoint(1_000, 100)
+
+
+def test_of_many_records_a_fourth_lies_between_two_checkpoints():
+    history = marked()
+    for at_us in (1, 2, 3, 4):
+        history = filled(history, [PIECE_ROWS + 1]).checkpoint(Memory(), Keys(), at_us)
+    few = filled(history, [PIECE_ROWS + 1])
+    assert not few.wants_checkpoint(4, 10**9)
+    assert filled(history, [PIECE_ROWS + 1, PIECE_ROWS + 1]).wants_checkpoint(4, 10**9)
+
+
+def test_what_came_since_the_last_time_is_gathered_to_one_piece():
+    history = filled(marked(), [10, SMALL_ROWS, 300, 10]).gathered()
+    [first] = pieces(history)
+    assert len(first.frame) == 320 + SMALL_ROWS
+    assert history.gathered() == history
+    history = filled(history, [300, 400]).gathered()
+    assert pieces(history)[0] is first, "what is stored is not stored again"
+    assert [len(piece.frame) for piece in pieces(history)] == [320 + SMALL_ROWS, 700]
+    found, _ = filled(marked(), [10, 300]).gathered().records(0, np.array([True, True]))
+    assert found.time_us.tolist() == list(range(310))
+
+
+def test_small_pieces_that_were_gathered_are_gathered_again():
+    history = filled(filled(marked(), [10, 20]).gathered(), [30]).gathered()
+    assert [len(piece.frame) for piece in pieces(history)] == [60]

@@ -1,6 +1,7 @@
 """Entries and exits that hold: buffers, times, accuracy, dwell, gaps; however frames are cut."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -281,3 +282,33 @@ def run_once(registry, records):
 def test_contradictions_are_refused(properties, mistake):
     with pytest.raises(ZoneFileError, match=mistake):
         registry(**properties)
+
+
+@pytest.mark.parametrize(
+    ("body", "vertical"), [("earth", "ellipsoid"), ("mars", "areoid"), ("moon", "ellipsoid")]
+)
+def test_altitudes_are_a_band_of_their_own_on_each_body(body, vertical):
+    zone = registry(body=body, vertical=vertical, min_altitude_m=-100, max_altitude_m=50)
+    climbing = [(0, 200, {"altitude_m": -200.0}), (100, 200, {"altitude_m": 0.0})]
+    climbing += [(200, 200, {"altitude_m": 100.0})]
+    # A depth says nothing of an altitude.
+    assert told(zone, track(*climbing, body=body, depth_m=0.0)) == [
+        (ENTERED, 50, "inferred"),
+        (EXITED, 150, "inferred"),
+    ]
+    assert told(zone, track((0, 200), (100, 200), body=body, depth_m=0.0)) == []
+
+
+def test_a_rover_goes_in_and_out_by_the_sols_clock():
+    sol_s = 88_775.244
+    windows = {"windows": ["06:00-18:00"], "solar_longitude": 0.0}
+    zone = registry(body="mars", schedule=windows)
+    hourly = track(*((i * sol_s / 24, 200) for i in range(24 * 3)), body="mars")
+    events = told(zone, hourly)
+    # That it is in it at first is observed; then the clock opens and closes.
+    (_, first, reason), *rest = events
+    assert (first, reason) == (0, "observed")
+    assert [what for what, *_ in rest] == [EXITED, ENTERED] * 3
+    assert {reason for *_, reason in rest} == {"zone_changed"}
+    times = [time.expected / sol_s for _, time, _ in rest]
+    assert [b - a for a, b in pairwise(times)] == pytest.approx([0.5] * 5, abs=1e-4)

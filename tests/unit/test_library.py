@@ -21,7 +21,10 @@ from schemas.zone_file import load_zones
 LIBRARY = Path(__file__).resolve().parents[2] / "rules" / "library"
 PLACES = ("ccz", "jezero", "new-york", "pioneer")
 ZONE_FILES = tuple(f"{place}.geojson" for place in PLACES)
-RULE_FILES = tuple(f"{place}.yaml" for place in PLACES)
+# Rules for any zones of their kinds; see test_library_examples.py.
+SETS = ("isa-mining", "marine-protected-areas", "auv-safety", "rover-safety", "vessel-speed")
+RULE_FILES = tuple(f"{name}.yaml" for name in (*PLACES, *SETS))
+TRIGGER_FILES = ("triggers-auv.yaml", "triggers-rover.yaml")  # see test_planning.py
 RULE_KEYS = {
     "id",
     "when",
@@ -32,6 +35,11 @@ RULE_KEYS = {
     "source",
     "effective_from",
     "mode",
+    "labels",
+    "alarm",
+    "schedule",
+    "stale_after",
+    *("count", "within", "then", "clear_when", "keep_firing_for", "once_per_visit", "absent_for"),
 }
 SHAPES = "isa-mining-areas/isa_claims_2018_nodules_apei_pacific_crust"
 
@@ -45,8 +53,8 @@ def rules(name: str) -> list[dict]:
 
 
 def test_every_file_of_the_library_is_checked_here() -> None:
-    there = {path.name for path in LIBRARY.iterdir()}
-    assert there == {*ZONE_FILES, *RULE_FILES, "README.md"}
+    there = {path.name for path in LIBRARY.iterdir() if path.is_file()}
+    assert there == {*ZONE_FILES, *RULE_FILES, *TRIGGER_FILES, "README.md"}
 
 
 def test_ids_are_unique_across_all_files() -> None:
@@ -76,7 +84,7 @@ def test_each_rule_names_its_source_and_uses_known_keys(name: str) -> None:
 
 def test_rules_of_every_sort_are_there() -> None:
     every = [rule for name in RULE_FILES for rule in rules(name)]
-    assert {rule["severity"] for rule in every} == {"info", "warning", "critical"}
+    assert {rule["severity"] for rule in every} == {"info", "warning", "critical", "emergency"}
     assert any("for" in rule for rule in every)
     assert any(rule.get("mode") == "shadow" for rule in every)
 
@@ -100,6 +108,12 @@ def test_the_zone_loader_takes_the_file(name: str) -> None:
 def test_the_rule_loader_takes_the_file(name: str) -> None:
     loaded = load_rules((LIBRARY / name).read_bytes(), name)
     assert [each.rule.id for each in loaded.rules] == [rule["id"] for rule in rules(name)]
+
+
+def test_rule_files_can_be_joined() -> None:
+    joined = b"".join((LIBRARY / name).read_bytes() for name in RULE_FILES)
+    count = sum(len(rules(name)) for name in RULE_FILES)
+    assert len(load_rules(joined, "joined.yaml").rules) == count
 
 
 def outline(name: str, zone_id: str) -> list[tuple[float, float]]:

@@ -128,3 +128,29 @@ def test_zones_of_which_nobody_knows_are_told_as_unknown(registry):
         [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
         said.append((states.zone_id, [zone for _, zone in states.unknown]))
     assert said == [([], ["z1"]), (["z1"], []), (["z1"], ["z1"]), ([], [])]
+
+
+def test_after_a_gap_it_is_unknown_whether_a_vehicle_is_still_there_until_a_fix_tells(registry):
+    policy = group.Policy(limits=Limits.of({"auv": 100.0}, {}))
+    advance = telling(partial(group.advance, policy, registry), LIVE_TOPICS)
+    inside = {"vehicle_id": "a", "latitude": 1.0, "longitude": 1.0, "depth_m": 10.0}
+    nowhere = {"vehicle_id": "a"}
+    # In z0, then in the band of z1; its depth is not told any more, and then not even its place.
+    records = [
+        inside | {"timestamp": T0},
+        inside | {"timestamp": T0 + 50, "latitude": 3.5, "longitude": 3.5, "depth_m": 200.0},
+        {"vehicle_id": "a", "timestamp": T0 + 60, "latitude": 3.5, "longitude": 3.5},
+        nowhere | {"timestamp": T0 + 70},
+        {"vehicle_id": "a", "timestamp": T0 + 500, "latitude": 3.5, "longitude": 3.5},
+        nowhere | {"timestamp": T0 + 510},
+        inside | {"timestamp": T0 + 520},
+    ]
+    state, said = group.GroupState(), []
+    assessor = Assessor(registry, policy.limits, KeyGroups(1))
+    for frame in frames([json.dumps(record) for record in records], 1):
+        [seen] = assessor.assess(frame)
+        state, told = advance(state, seen)
+        [states] = [one.event.data["states"] for one in told if one.topic == VEHICLE_STATES]
+        said.append((states.zone_id, [zone for _, zone in states.unknown]))
+    known = [(["z0"], []), (["z1"], [])]
+    assert said == [*known, *[(["z1"], ["z1"])] * 4, (["z0"], [])]

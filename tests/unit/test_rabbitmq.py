@@ -1,5 +1,6 @@
 """The parts of the RabbitMQ connector that need no broker."""
 
+import logging
 import pickle
 from itertools import chain
 
@@ -17,6 +18,7 @@ from connectors.rabbitmq.marks import Position
 from connectors.rabbitmq.options import read_sink_url, read_source_url
 from connectors.rabbitmq.source import RabbitSource, fitting_prefetch
 from connectors.rabbitmq.window import Window
+from flows.logs import set_up_logs
 
 SECRET = "s3cret/%"
 
@@ -351,3 +353,9 @@ def test_the_state_of_a_queue_is_found_where_it_was_pickled():
     kept = pickle.loads(pickle.dumps(Position(b"12345678", 5)))
     assert (kept.mark, kept.prefetch) == (b"12345678", 5)
     assert Position.__module__ == "connectors.rabbitmq.marks"
+
+
+def test_what_pika_logs_is_told_once_as_our_own_error(capsys):
+    set_up_logs("text")
+    logging.getLogger("pika.adapters").error("connection refused")
+    assert not capsys.readouterr().err

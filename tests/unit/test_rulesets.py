@@ -91,7 +91,7 @@ def test_a_rule_is_about_zones_by_its_condition_or_its_scope(
 @pytest.mark.parametrize(
     ("message", "said"),
     [
-        ("{vehicle}", "there is no `{vehicle}`: did you mean `vehicle_id`?"),
+        ("{vehicleid}", "there is no `{vehicleid}`: did you mean `vehicle_id`?"),
         ("{zone.nam}", "there is no `{zone.nam}`: did you mean `zone.name`?"),
         ("{zone}", "there is no `{zone}`: ask for one of its fields, `{zone.name}`"),
         ("{}", "there is no `{}`"),
@@ -103,7 +103,8 @@ def test_a_rule_is_about_zones_by_its_condition_or_its_scope(
 )
 def test_a_message_with_a_mistake_is_refused(message: str, said: str) -> None:
     (only,) = mistakes(f'- id: a\n  when: depth_m > 3\n  severity: info\n  message: "{message}"')
-    assert only.startswith('rules.yaml:4: rule "a": `message`: ')
+    column = 13 if message == "{depth_m" or message == "{}" else 13 + message.index("{")
+    assert only.startswith(f'rules.yaml:4:{column}: rule "a": `message`: ')
     assert said in only
 
 
@@ -120,12 +121,36 @@ def test_mistakes_of_yaml_conditions_and_messages_are_told_together_by_line() ->
         "  severity: info\n"
     )
     assert found == (
-        'rules.yaml:2: rule "a": `when`, column 1: there is no `depht_m`: did you mean `depth_m`?',
-        'rules.yaml:2: rule "a": `when`, column 18: there is no `spede_mps`:'
-        " did you mean `speed_mps`?",
-        "rules.yaml:3: rule \"a\": `severity` is 'hihg': it should be 'info', 'warning',"
+        'rules.yaml:2:9: rule "a": `when`: there is no `depht_m`: did you mean `depth_m`?',
+        'rules.yaml:2:26: rule "a": `when`: there is no `spede_mps`: did you mean `speed_mps`?',
+        "rules.yaml:3:13: rule \"a\": `severity` is 'hihg': it should be 'info', 'warning',"
         " 'critical' or 'emergency'",
-        'rules.yaml:4: rule "a": `message`: there is no `{vehicel_id}`: did you mean `vehicle_id`?',
-        'rules.yaml:6: rule "b": `when`, its line 2, column 7: a zone has no `knd`:'
-        " did you mean `kind`?",
+        'rules.yaml:4:13: rule "a": `message`: there is no `{vehicel_id}`:'
+        " did you mean `vehicle_id`?",
+        'rules.yaml:8:11: rule "b": `when`: a zone has no `knd`: did you mean `kind`?',
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("once_per_visit: true", "`once_per_visit`: the rule is about no zone"),
+        (
+            'clear_when: zone.kind == "a"',
+            "`clear_when` asks for a zone, and the rule is about none",
+        ),
+        ("clear_when: depth < 1.0", "`clear_when`: there is no `depth`: did you mean `depth_m`?"),
+        ("then: depth_m <, within: 1m", "`then`: "),
+        (
+            'absent_for: 1h, message: "{vehicle_id} at {depth_m}"',
+            "`message`: `{depth_m}` has no value while something is absent",
+        ),
+    ],
+)
+def test_conditions_on_time_with_mistakes_are_told(fields: str, said: str) -> None:
+    with pytest.raises(RuleFileError) as caught:
+        load_rules(f"- {{id: a, when: depth_m > 1.0, severity: info, {fields}}}".encode(), "r.yaml")
+    (only,) = caught.value.mistakes
+    assert only.startswith("r.yaml:1:")
+    assert ': rule "a": ' in only
+    assert said in only

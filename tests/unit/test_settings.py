@@ -74,3 +74,7 @@ def test_what_is_not_set_is_named():
 def test_a_settings_file_that_is_not_there_is_named():
     with pytest.raises(SettingsError, match=r"none\.toml"):
         Settings.load(Path("none.toml"))
+
+
+def test_warnings_are_told_every_five_minutes_unless_a_setting_says_otherwise():
+    assert Settings().alerting(asked=False).batch_us == 300_000_000

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from confluent_kafka import Producer
 
@@ -24,6 +24,14 @@ _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parents[2]
 _ASKED_BEFORE = 1_000_000  # records that wait in the producer before it is polled
 _PATIENCE_S: Final = 60.0
+
+
+class Packaged(Protocol):
+    """What is installed as a package."""
+
+    @property
+    def package(self) -> str:
+        """The name of the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Ran:
         return (self.records - 1) / max(self.whole.cpu_s - self.start.cpu_s, 1e-3)
 
 
-def version_of(peer: Peer, python: str) -> str | None:
+def version_of(peer: Packaged, python: str) -> str | None:
     """The version of the peer that the interpreter has, None where it has none."""
     ask = f"from importlib.metadata import version; print(version('{peer.package}'))"
     asked = subprocess.run(  # noqa: S603 - an interpreter that the user names

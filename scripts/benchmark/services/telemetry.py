@@ -25,6 +25,8 @@ RULE: Final = f"""\
 
 _DEEP_M: Final = b"6000"
 _CYCLES: Final = 200
+_APART: Final = 37
+"""Records by which a vehicle's alarms come earlier than those of the one before it."""
 STEP_S: Final = 5.5
 """Mean time between two rows of a simulated vehicle."""
 
@@ -41,8 +43,9 @@ class Message:
 class Messages:
     """Messages of ``records`` records each, the vehicles taking turns, without end.
 
-    Of each vehicle's records the first of every ``alarm_every`` is deep, which raises the alarm
-    of ``ALARM_RULE``; the next one clears it. A vehicle goes its way to and fro in event time, at
+    Of each vehicle's records one of every ``alarm_every`` is deep, which raises the alarm of
+    ``ALARM_RULE``; the next one clears it. Neighbours in turn raise theirs at other times, so that
+    alarms come evenly. A vehicle goes its way to and fro in event time, at
     a few metres a second whatever the rate of its records is.
     """
 
@@ -74,7 +77,7 @@ class Messages:
         first = turn * self._records
         lines, alarms = [], 0
         for number in range(first, first + self._records):
-            deep = (number + vehicle) % self._alarm_every == 0
+            deep = (number + vehicle * _APART) % self._alarm_every == 0
             alarms += deep
             lines.append(self._line(vehicle, time_s, deep=deep))
             time_s += apart_s

@@ -1,0 +1,200 @@
+"""Context: what plans, scores and the way ahead say at each entry, as columns by name."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rules.geodesy import distance_m
+from rules.legs import turned
+from rules.planning.ahead import Prospects, prospects
+from rules.planning.intake import Scores
+from rules.planning.plans import Plans
+from rules.planning.sunlight import sunlight
+from rules.planning.timelines import Timeline
+from rules.planning.triggers import TriggerBook
+from rules.planning.vocabulary import UNTIL, WHOLES
+from rules.tracks import NEVER
+from schemas.frame import Bools, Floats, Frame, Ints, Longs, Rows
+
+SCORE_AGE_US = 3_600_000_000
+"""A hazard score older than this says nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hazards:
+    """Hazard scores of some vehicles, by vehicle, then time; columns as of ``Scores``."""
+
+    owners: dict[str, int] = field(default_factory=dict)
+    timeline: Timeline = field(
+        default_factory=lambda: Timeline(np.zeros(1, np.intp), np.empty(0, np.int64))
+    )
+    values: Floats = field(default_factory=lambda: np.empty((3, 0)))
+
+    def plus(self, scores: Scores) -> "Hazards":
+        """With further scores; of the same vehicle and time the later told counts."""
+        owners = dict(self.owners)
+        for name in scores.vehicle_ids:
+            owners.setdefault(name, len(owners))
+        owner = np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
+        new = np.array([owners[name] for name in scores.vehicle_ids], np.intp)
+        owner, time_us = np.append(owner, new), np.append(self.timeline.time_us, scores.time_us)
+        given = np.stack([scores.score, scores.upper, scores.ahead_m])
+        values = np.concatenate([self.values, given], axis=1)
+        order = np.lexsort((time_us, owner))
+        owner, time_us = owner[order], time_us[order]
+        last = np.ones(len(order), np.bool_)
+        last[:-1] = (owner[1:] != owner[:-1]) | (time_us[1:] != time_us[:-1])
+        return Hazards(
+            owners,
+            Timeline(np.searchsorted(owner[last], np.arange(len(owners) + 1)), time_us[last]),
+            values[:, order[last]],
+        )
+
+    def since(self, oldest_us: int) -> "Hazards":
+        """Without what is older, but for each vehicle's newest before."""
+        owner = np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
+        replaced = np.zeros(len(owner), np.bool_)
+        replaced[:-1] = (owner[1:] == owner[:-1]) & (self.timeline.time_us[1:] <= oldest_us)
+        kept = ~replaced
+        start = np.searchsorted(owner[kept], np.arange(len(self.owners) + 1))
+        return Hazards(
+            self.owners, Timeline(start, self.timeline.time_us[kept]), self.values[:, kept]
+        )
+
+    def at(self, ids: Sequence[str], vehicle: Ints, at_us: Longs) -> Floats:
+        """(3, n) the values of the newest scores; NaN = there is none, or it is too old."""
+        if not self.owners:
+            return np.full((3, len(vehicle)), np.nan)
+        owner = np.array([self.owners.get(name, -1) for name in ids], np.intp)
+        place = self.timeline.latest(owner[vehicle], at_us)
+        if not len(self.timeline.time_us):
+            return np.full((3, len(vehicle)), np.nan)
+        safe = np.maximum(place, 0)
+        fresh = (place >= 0) & (at_us - self.timeline.time_us[safe] <= SCORE_AGE_US)
+        return np.where(fresh, self.values[:, safe], np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known at n entries beside their records.
+
+    ``columns``: name -> (n,) NaN = not known. ``place``: (n,) the plan in force. ``met``: by column
+    suffix what lies ahead.
+    """
+
+    columns: dict[str, Floats]
+    place: Rows
+    met: dict[str, Prospects]
+
+
+def context(
+    book: TriggerBook, plans: Plans, hazards: Hazards, frame: Frame, missed: Floats, due: Bools
+) -> Context:
+    """The columns that the triggers of ``book`` read at the rows of ``frame``.
+
+    ``missed``: (n,) communication windows that closed without a record. ``due``: as of
+    ``TriggerBook.asked``.
+    """
+    wanted = book.columns | {of for of in book.series if "." in of}
+    wanted |= {"plan.reserve_pct", "plan.max_temperature_c"} if book.forecasts else set()
+    wanted |= {UNTIL[f.until] for f in book.forecasts.values() if f.until in UNTIL}
+    place = plans.in_force(frame.vehicle_ids, frame.vehicle, frame.time_us)
+    columns: dict[str, Floats] = {}
+    if _any_of(wanted, "plan.", "goal.", "mission.") or book.forecasts:
+        columns |= _planned(plans, frame, place)
+    if _any_of(wanted, "comms."):
+        columns |= _windows(plans, place, frame.time_us)
+        columns["comms.missed"] = missed
+    columns |= sunlight(frame, wanted)
+    if _any_of(wanted, "hazard."):
+        scores = hazards.at(frame.vehicle_ids, frame.vehicle, frame.time_us)
+        columns |= dict(
+            zip(("hazard.score", "hazard.upper", "hazard.ahead_m"), scores, strict=True)
+        )
+    met = {
+        suffix: prospects(fences, frame, ahead_s, plans, place, book.asked(suffix, due))
+        for suffix, (fences, ahead_s) in book.ahead.items()
+    }
+    for suffix, found in met.items():
+        columns[f"ahead.zone_in_s{suffix}"] = found.in_s
+        columns[f"ahead.zone_distance_m{suffix}"] = found.distance_m
+    return Context(columns, place, met)
+
+
+def _any_of(wanted: Iterable[str], *beginnings: str) -> bool:
+    return any(name.startswith(beginnings) for name in wanted)
+
+
+def _planned(plans: Plans, frame: Frame, place: Rows) -> dict[str, Floats]:
+    """The columns of ``plan``, ``goal`` and ``mission``."""
+    if not (place >= 0).any():
+        unknown = np.full(len(frame), np.nan)
+        wholes = ("plan", "goal", "mission")
+        return {f"{whole}.{name}": unknown for whole in wholes for name in WHOLES[whole]}
+
+    def number(name: str) -> Floats:
+        return np.where(place >= 0, plans.numbers[name][place], np.nan)
+
+    def since_s(name: str) -> Floats:
+        at_us = plans.times[name][place]
+        known = (place >= 0) & (at_us != NEVER)
+        return np.where(known, (frame.time_us - np.where(known, at_us, 0)) / 1e6, np.nan)
+
+    left_s = -since_s("goal_us")
+    away_m = goal_distance_m(plans, frame, place)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        needed = np.where(left_s > 0.0, away_m / left_s, np.where(away_m > 0.0, np.inf, 0.0))
+    overdue_s = since_s("due_us")
+    return {
+        "plan.reserve_pct": number("reserve_pct"),
+        "plan.max_temperature_c": number("max_temperature_c"),
+        "plan.age_s": since_s("since_us"),
+        "plan.charge_in_s": -since_s("charge_us"),
+        "goal.distance_m": away_m,
+        "goal.time_left_s": left_s,
+        "goal.needed_mps": np.where(np.isnan(left_s) | np.isnan(away_m), np.nan, needed),
+        "mission.done": number("done"),
+        "mission.failed": number("failed"),
+        "mission.left": number("left"),
+        # What is not due is not overdue; without a plan nobody knows.
+        "mission.overdue_s": np.where(
+            place >= 0, np.maximum(np.nan_to_num(overdue_s), 0.0), np.nan
+        ),
+        "mission.since_done_s": _or_never(since_s("done_us"), place),
+        "mission.since_failed_s": _or_never(since_s("failed_us"), place),
+    }
+
+
+def goal_distance_m(plans: Plans, frame: Frame, place: Rows) -> Floats:
+    """(n,) the way along the surface to the goal of the plan ``place`` in force; NaN = unknown."""
+    if not (place >= 0).any():
+        return np.full(len(frame), np.nan)
+    lon, lat, radius_m = (
+        np.where(place >= 0, plans.numbers[f"goal_{name}"][place], np.nan)
+        for name in ("longitude", "latitude", "radius_m")
+    )
+    here = frame.number("longitude"), frame.number("latitude")
+    away_m: Floats = distance_m(frame.body, *here, turned(lon), lat) - radius_m
+    return np.maximum(away_m, 0.0)
+
+
+def _or_never(since_s: Floats, place: Rows) -> Floats:
+    """Infinite where there is a plan but it never happened."""
+    return np.where((place >= 0) & np.isnan(since_s), np.inf, since_s)
+
+
+def _windows(plans: Plans, place: Rows, time_us: Longs) -> dict[str, Floats]:
+    if not len(plans.opens_us):
+        unknown = np.full(len(place), np.nan)
+        return {"comms.opens_in_s": unknown, "comms.closes_in_s": unknown}
+    window = plans.next_window(place, time_us)
+    opens_s = np.maximum(plans.opens_us[window] - time_us, 0) / 1e6
+    closes_s = (plans.closes.time_us[window] - time_us) / 1e6
+    # A plan with windows of which all are over has none to come; one without says nothing of them.
+    known = (place >= 0) & (np.diff(plans.closes.start)[np.maximum(place, 0)] > 0)
+    none = np.where(known, np.inf, np.nan)
+    return {
+        "comms.opens_in_s": np.where(window >= 0, opens_s, none),
+        "comms.closes_in_s": np.where(window >= 0, closes_s, none),
+    }

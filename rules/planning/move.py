@@ -1,0 +1,95 @@
+"""A move: a key group's state on its way from one item to the next, and what decides about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from rules.planning.intake import Given
+from rules.planning.plans import Plans, in_order
+from rules.planning.state import PlanningState
+from rules.planning.triggers import TriggerBook
+from schemas.delivery import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How plans are asked for.
+
+    ``every_us``: slice of event time of which one record of a vehicle is judged. ``lateness_us``:
+    how late a record may come and still revise. ``fold_us``: how long after the first reason of a
+    request others are folded into it. ``tell_late``: tell what came later than that.
+    """
+
+    every_us: int = 60_000_000
+    lateness_us: int = 120_000_000
+    fold_us: int = 300_000_000
+    tell_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """What decides: triggers, how they are judged, and what is known from the start."""
+
+    book: TriggerBook
+    policy: Policy
+    given: Given = field(default_factory=Given)
+
+
+class Move:
+    """One move of the state.
+
+    ``dirty``: (slots,) vehicles to be followed again. ``touched``: ids of vehicles of which there
+    may be something to tell. ``fresh``: keys of records not judged yet. ``before_us``: how far
+    event time had come.
+    """
+
+    def __init__(self, judges: Judges, state: PlanningState) -> None:
+        self.book, self.policy, self.given = judges.book, judges.policy, judges.given
+        self.state = state
+        self.before_us = state.clock_us
+        self.deliveries: list[Delivery] = []
+        self.touched: set[str] = set()
+        self.fresh = np.empty(0, np.int64)
+        self.under_book()
+        self.dirty = np.zeros(len(self.state.roster), np.bool_)
+
+    @property
+    def plans(self) -> Plans:
+        """The plans of the vehicles."""
+        return self.state.plans or Plans()
+
+    def under_book(self) -> None:
+        """Bring the state into the columns of the triggers, and make what is not kept of it."""
+        state, book = self.state, self.book
+        if state.keys != book.keys:
+            known = {key: place for place, key in enumerate(state.keys)}
+            places = np.array([known.get(key, -1) for key in book.keys], np.intp)
+            fresh = np.zeros((len(state.pending), 1), np.int8)
+            symbol = np.concatenate([state.pending.symbol, fresh], axis=1)[:, places]
+            state = replace(
+                state,
+                keys=book.keys,
+                settled=state.settled.with_triggers(places),
+                newest=state.newest.with_triggers(places),
+                pending=replace(state.pending, symbol=symbol),
+            )
+        if state.samples.series != book.series:
+            state = replace(state, samples=state.samples.of_series(book.series))
+        self.state = state
+        if state.plans is None:
+            self.plan_again()
+
+    def plan_again(self) -> None:
+        """Make the plans of what is given and what has been heard."""
+        every, heard = self.given.planned, self.state.planned
+        names = dict.fromkeys([*(n for n in self.state.roster.ids if n in every), *heard])
+        plans = Plans.of({n: in_order((*every.get(n, ()), *heard.get(n, ()))) for n in names})
+        self.state = replace(self.state, plans=plans)
+
+    def follow_again(self, changes: Iterable[tuple[str, int]]) -> None:
+        """Note vehicles of which something changed at a time up to which they were followed."""
+        for vehicle_id, time_us in changes:
+            slot = int(self.state.roster.find((vehicle_id,))[0])
+            if slot >= 0 and time_us <= self.state.looked_us[slot]:
+                self.dirty[slot] = True

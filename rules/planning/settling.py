@@ -1,0 +1,78 @@
+"""Settling: what no late record can come before any more is followed for good, and let go."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from rules.planning.context import Hazards
+from rules.planning.following import entries_of, symbols_of_looks
+from rules.planning.looks import at_records, newest_by_slot
+from rules.planning.move import Move
+from rules.planning.receiving import refuse
+from rules.tracks import NEVER
+from schemas.mission_plan import MissionPlan, Planned
+
+AT_ONCE: Final = 64
+"""Fewer records are not worth a pass of their own."""
+
+
+def settle(move: Move) -> bool:
+    """Settle what lies further back than the lateness; whether there was enough of it."""
+    state = move.state
+    slot, time_us = state.pending.slot, state.pending.frame.time_us
+    until_us = state.until_us
+    oldest_us = np.where(until_us == NEVER, NEVER, until_us - move.policy.lateness_us)
+    due = (time_us > state.settled_us[slot]) & (time_us < oldest_us[slot])
+    # The last record stays: in its slice one may still come, and silence counts from it.
+    due[state.pending.last_of(len(until_us))[np.unique(slot)]] = False
+    if due.sum() < max(AT_ONCE, len(state.pending) // 2):
+        return False
+    rows = np.flatnonzero(due)
+    entries = entries_of(move, rows, state.settled_us, np.zeros(len(until_us), np.bool_))
+    symbol = symbols_of_looks(move, entries)
+    settled, _ = move.book.arms.follow(state.settled, entries.slot, entries.time_us, symbol)
+    newest_us = newest_by_slot(at_records(state.pending, rows), len(until_us))
+    settled_us = np.maximum(state.settled_us, newest_us)
+    # Of the settled records each vehicle's last is kept: silence counts from it.
+    kept = np.flatnonzero(time_us >= settled_us[slot])
+    move.state = replace(
+        state,
+        settled=settled,
+        settled_us=settled_us,
+        pending=state.pending.take(kept),
+        samples=state.samples.pruned(move.book.forecasts.values(), settled_us),
+    )
+    _forget(move)
+    return True
+
+
+def _forget(move: Move) -> None:
+    """Let go plans, scores and commands that no record can be judged by any more."""
+    state = move.state
+    settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
+    planned = {name: _since(p, settled.get(name, NEVER)) for name, p in state.planned.items()}
+    rearms = []
+    for command in state.rearms:
+        if command.time_us > settled.get(command.vehicle_id, NEVER):
+            waited_us = state.clock_us - command.time_us
+            if command.vehicle_id in settled or waited_us <= move.policy.lateness_us:
+                rearms.append(command)
+            else:
+                reason = f"vehicle_id: nobody has heard of `{command.vehicle_id}`"
+                move.deliveries.append(refuse(command, reason, "vehicle_id"))
+    oldest_us = min(settled.values(), default=NEVER)
+    changed = any(len(planned[name]) != len(p) for name, p in state.planned.items())
+    hazards = state.hazards.since(oldest_us) if state.hazards.owners else Hazards()
+    move.state = replace(state, planned=planned, rearms=tuple(rearms), hazards=hazards)
+    if changed:
+        move.plan_again()
+
+
+def _since(planned: tuple[Planned, ...], oldest_us: int) -> tuple[Planned, ...]:
+    """Plans and reports from the plan in force at a time on."""
+    first = 0
+    for place, one in enumerate(planned):
+        if one.time_us <= oldest_us and isinstance(one, MissionPlan):
+            first = place
+    return planned[first:]

@@ -1,0 +1,1 @@
+"""Terrain: what an elevation model says of the ground under a vehicle and ahead of it."""

@@ -1,0 +1,1 @@
+"""What judging rules costs, beside other engines on the same rules and records."""
