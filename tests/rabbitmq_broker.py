@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pika
 
+from connectors.contract import ConnectorSettings
+from connectors.registry import open_sink
 from schemas.topics import BETWEEN_TOPICS, RESULT_TOPICS
 
 LIMIT_S, ANSWER_S = 600.0, 60.0
@@ -91,6 +93,13 @@ def empty_topics(broker: Broker) -> None:
     """Delete the queues and exchanges of all results."""
     topics = [*RESULT_TOPICS, *BETWEEN_TOPICS]
     broker.forget(*topics, exchanges=topics)
+
+
+def make_topics(broker: Broker) -> None:
+    """Declare the exchanges and queues of all results, as a flow does when it starts."""
+    built = open_sink(broker.url, ConnectorSettings()).build("/farwatch/test")
+    [name] = built.list_parts()
+    built.build_part("results", name, None).close()
 
 
 def _give_up_after(limit_s: float, connection: pika.SelectConnection) -> None:

@@ -124,7 +124,9 @@ def environment(folder: Path, out: Path, **settings: object) -> dict[str, str]:
         "results": f"dir:{out}/topics sqlite:{out}/results.sqlite",
         **settings,
     }
-    return kept | {f"FARWATCH_{name.upper()}": str(value) for name, value in flow.items()}
+    given = {f"FARWATCH_{name.upper()}": str(value) for name, value in flow.items()}
+    # What is run by `python -m bytewax.run` ends with an epoch: its own take 10 s.
+    return kept | {"BYTEWAX_SNAPSHOT_INTERVAL": "1"} | given
 
 
 def command(*words: str) -> list[str]:

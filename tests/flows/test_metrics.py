@@ -3,6 +3,7 @@
 import gc
 import json
 from collections import Counter
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def counted(tmp_path_factory):
     before = shown()
     gc.disable()  # Gauges are of what lives: the flow's state must, until they are read.
     try:
-        run_main(watch(wire(settings)))
+        run_main(watch(wire(settings)), epoch_interval=timedelta(seconds=1))
         after = shown()
     finally:
         gc.enable()
@@ -131,7 +132,7 @@ def test_alarms_that_are_followed_are_those_of_the_end_by_state(tmp_path, monkey
 
     monkeypatch.setattr("flows.steps.state.count_state", keep)
     before = at_state()
-    run_main(watch(wire(settings)))
+    run_main(watch(wire(settings)), epoch_interval=timedelta(seconds=1))
     more = at_state() - before
     assert alive
     newest: dict[str, dict] = {}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import bytewax.operators as op
@@ -79,7 +80,7 @@ def test_two_workers_write_every_topic_to_its_own_file(tmp_path: Path) -> None:
     flow = Dataflow("test")
     deliveries = op.input("told", flow, TestingSource([(one.topic, one) for one in told], 7))
     op.output("results", deliveries, DirectorySink(f"dir:{tmp_path}").build(SOURCE))
-    cluster_main(flow, [], 0, worker_count_per_proc=2)
+    cluster_main(flow, [], 0, worker_count_per_proc=2, epoch_interval=timedelta(seconds=1))
     for topic in TOPICS:
         assert ids(tmp_path, topic) == [f"e{number}" for number in range(5)]
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from bytewax.testing import run_main
@@ -204,7 +205,9 @@ def test_triggers_are_armed_by_who_may_and_other_commands_are_dead_letters(tmp_p
         triggers=f"file:{tmp_path}/triggers.yaml",
         results="memory:policy-results",
     )
-    run_main(planning(wire(settings, zones=False, rules=False)))
+    run_main(
+        planning(wire(settings, zones=False, rules=False)), epoch_interval=timedelta(seconds=1)
+    )
     told = channel("policy-results").deliveries
     asked = Counter(one.event.vehicle_id for one in told if one.topic == PLAN_REQUESTS)
     assert asked == {"auv-1": 2, "auv-2": 1, "auv-3": 1, "rov-4": 1}

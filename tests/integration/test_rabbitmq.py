@@ -233,7 +233,7 @@ def test_thousands_of_records_a_message_become_rows_of_frames(broker):
     decoded = decode(messages, 2_000, DeadLetterLimit(), TelemetryDecoder())
     op.output("seen", decoded.frames, TestingSink(frames))
     op.output("refused", decoded.dead_letters, TestingSink([]))
-    run_main(flow)
+    run_main(flow, epoch_interval=timedelta(seconds=1))
     times_us = np.concatenate([frame.time_us for frame in frames])
     assert times_us.tolist() == [n * 1_000_000 for n in range(7_500)]
     assert max(map(len, frames)) == 2_000
@@ -548,7 +548,7 @@ def test_an_event_is_a_persistent_message_with_its_identity(results):
     items = [(CRITICAL_ALERTS, delivery(1))]
     sink = open_sink(results.url, SETTINGS).build("/farwatch/test")
     op.output("results", op.input("in", flow, TestingSource(items)), sink)
-    run_main(flow)
+    run_main(flow, epoch_interval=timedelta(seconds=1))
     [(properties, key, body)] = results.take(CRITICAL_ALERTS)
     assert properties.message_id == json.loads(body)["id"] == "e000001.1"
     assert properties.delivery_mode == 2

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pika
@@ -52,7 +53,7 @@ def watched(folder, source: str, results: tuple[str, ...]) -> None:
         rules=f"file:{folder}/rules.yaml",
         results=results,
     )
-    run_main(watch(wire(settings)))
+    run_main(watch(wire(settings)), epoch_interval=timedelta(seconds=1))
 
 
 def finished(spans: InMemorySpanExporter) -> dict[int, object]:
