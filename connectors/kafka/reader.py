@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from connectors.backoff import note_answer, note_refusal, note_waiting
+from connectors.backoff import note_answer, note_refusal, note_waiting, until_available
 from connectors.contract import UnavailableError
 from connectors.kafka.address import Address, ClientSettings
 from connectors.kafka.cluster import group_offsets, settings_refused
@@ -40,13 +40,13 @@ class Reader:
         ConnectorError: the brokers refuse or do not answer in time, here and in every method.
     """
 
-    def __init__(self, address: Address, timeout_s: float) -> None:
+    def __init__(self, address: Address, timeout_s: float, patience_s: float) -> None:
         self.address = address
         self.group = address.options.get("group", "")
         self.ends = address.choice("until", UNTIL) == "end"
         self.unfinished: set[int] = set()
         self._latest = address.choice("start", START) == "latest"
-        self._timeout_s = timeout_s
+        self._timeout_s, self._patience_s = timeout_s, patience_s
         self._trouble = Trouble(address.shown)
         self._lock = Lock()
         self._lanes = 0
@@ -78,7 +78,16 @@ class Reader:
         return high if self._latest and not self._committed else low
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """The offset of the first record there is, and that of the next one to come."""
+        """The offset of the first record there is, and that of the next one to come.
+
+        Waits for a partition that has no leader yet, as one that was just made or whose broker was
+        killed.
+        """
+        return until_available(
+            self.address.shown, lambda: self._ask_bounds(partition), self._patience_s
+        )
+
+    def _ask_bounds(self, partition: int) -> tuple[int, int]:
         with translating(self.address.shown):
             low, high = self._asking.get_watermark_offsets(
                 self._place(partition), timeout=self._timeout_s

@@ -84,7 +84,7 @@ class _Lanes(FixedPartitionedSource[Message | Reject, Positions]):
         with self._lock:
             if self._shared is None:
                 self._shared = Shared(
-                    Reader(self._address, self._settings.timeout_s),
+                    Reader(self._address, self._settings.timeout_s, self._settings.patience_s),
                     EpochRows(self._settings.epoch_rows, self._settings.intake),
                     self._settings.batch_rows,
                     self._on_progress,

@@ -1,13 +1,16 @@
 """Fires: triggers that fired, each with why, as it is told in a plan request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from rules.expressions.columns import Columns
 from rules.forecast import Prospect
 from rules.planning.ahead import Prospects
+from rules.planning.arming import Fired
 from rules.planning.context import Hazards, goal_distance_m
 from rules.planning.plans import Plans
 from rules.planning.triggers import TriggerBook
@@ -52,24 +55,51 @@ class Seen:
     hazards: Hazards
 
 
-def fire(
-    book: TriggerBook, plans: Plans, seen: Seen, entry: int, trigger: int, since_us: int
-) -> Fire:
-    """The trigger that fired at an entry; ``since_us``: true since then."""
-    one, time_us = book.triggers[trigger], int(seen.frame.time_us[entry])
-    given = one.trigger
-    here = seen.frame.take(slice(entry, entry + 1))
-    columns = Columns.of_records(here)
+def fires_of(
+    book: TriggerBook, plans: Plans, seen: Seen, fired: Sequence[Fired]
+) -> list[tuple[str, Fire]]:
+    """(vehicle id, fire) of each trigger that fired; entries are those of ``seen``."""
+    if not fired:
+        return []
+    frame = seen.frame
+    sensors = {name: frame.sensors[name] for name in book.sensors if name in frame.sensors}
+    records = replace(frame, time_us=seen.record_us, sensors=sensors)
+    known = _Known(book, seen, records, Columns.of_records(frame))
+    # (k,) and (3, k) of all that fired at once: asked for one by one they cost most of a fire.
+    at = np.array([one.entry for one in fired], np.intp)
+    here = replace(frame, sensors={}, texts={}).take(at)
+    away_m = goal_distance_m(plans, here, seen.place[at]).tolist()
+    scores = seen.hazards.at(here.vehicle_ids, here.vehicle, here.time_us).T.tolist()
+    owners = map(frame.vehicle_ids.__getitem__, here.vehicle.tolist())
+    place = seen.place[at].tolist()
+    fires = [
+        _fire(known, one, _context(known, one.entry, plans.plans[p] if p >= 0 else None, m, s))
+        for one, p, m, s in zip(fired, place, away_m, scores, strict=True)
+    ]
+    return list(zip(owners, fires, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What all fires of a pass are explained by; ``records``: with sensors alone, as of records."""
+
+    book: TriggerBook
+    seen: Seen
+    records: Frame
+    columns: Columns
+
+
+def _fire(known: _Known, fired: Fired, context: dict[str, Any]) -> Fire:
+    one, entry, seen = known.book.triggers[fired.trigger], fired.entry, known.seen
+    given, time_us = one.trigger, int(seen.frame.time_us[entry])
     decision: dict[str, Any] = {"inputs": {}, "limit": given.absent_for_s, "margin": None}
     if one.when is not None:
-        found = one.when.explain(columns, 0)
+        found = one.when.explain(known.columns, entry)
         decision = {"inputs": plain(found.inputs), "limit": found.limit, "margin": found.margin}
-    sensors = {name: here.sensors[name] for name in book.sensors if name in here.sensors}
-    record = replace(here, time_us=seen.record_us[entry : entry + 1], sensors=sensors)
-    decision |= {"since": rfc3339(since_us), "fixes": [record.fix_name(0)]}
+    decision |= {"since": rfc3339(fired.since_us), "fixes": [known.records.fix_name(entry)]}
     return Fire(
         time_us=time_us,
-        place=trigger,
+        place=fired.trigger,
         trigger_id=given.id,
         trigger_version=given.version,
         priority=given.priority,
@@ -81,14 +111,14 @@ def fire(
             "trigger_version": given.version,
             "priority": given.priority,
             "time": rfc3339(time_us),
-            "message": one.message.render(columns, 0),
+            "message": one.message.render(known.columns, entry),
             "decision": decision,
             "forecasts": {
                 name: _forecast(given.forecasts[name].model_dump(), seen.forecasts[prefix], entry)
                 for name, prefix in one.forecasts.items()
             },
         },
-        context=_context(book, plans, seen, entry, record),
+        context=context,
     )
 
 
@@ -104,15 +134,10 @@ def _forecast(asked: dict[str, Any], found: Prospect, entry: int) -> dict[str, A
 
 
 def _context(
-    book: TriggerBook, plans: Plans, seen: Seen, entry: int, newest: Frame
+    known: _Known, entry: int, plan: MissionPlan | None, away_m: float, scores: Sequence[float]
 ) -> dict[str, Any]:
     """The state, the plan it was held against, and what a new plan has to mind."""
-    place = int(seen.place[entry])
-    plan = plans.plans[place] if place >= 0 else None
-    state, here = newest.record(0), seen.frame.take(slice(entry, entry + 1))
-    away_m = goal_distance_m(plans, here, seen.place[entry : entry + 1])
-    scores = seen.hazards.at(here.vehicle_ids, here.vehicle, here.time_us)[:, 0]
-    time_us = int(here.time_us[0])
+    state, time_us = known.records.record(entry), int(known.seen.frame.time_us[entry])
     return {
         "state": plain(state),
         "plan": None if plan is None else {"plan_id": plan.plan_id, "version": plan.version},
@@ -128,10 +153,10 @@ def _context(
                 "temperature_c": state.get("temperature_c"),
                 "max_temperature_c": plan.max_temperature_c if plan else None,
             },
-            "goal": _goal(plan, plain(float(away_m[0]))),
+            "goal": _goal(plan, plain(away_m)),
             "time_windows": _windows(plan, time_us),
-            "zones_to_avoid": _zones(book, plan, seen, entry),
-            "hazards_ahead": _hazards(*map(plain, scores.tolist())),
+            "zones_to_avoid": _zones(known.book, plan, known.seen, entry),
+            "hazards_ahead": _hazards(*map(plain, scores)),
         },
     }
 

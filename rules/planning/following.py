@@ -7,7 +7,7 @@ import numpy as np
 
 from rules.planning.arming import Fired
 from rules.planning.context import context
-from rules.planning.fires import Fire, Seen, fire
+from rules.planning.fires import Fire, Seen, fires_of
 from rules.planning.looks import (
     Entries,
     at_commands,
@@ -157,9 +157,9 @@ def _explain(
     judged: Rows,
 ) -> None:
     """Add what fired, each with why; ``fires``: by vehicle id."""
-    for one in fired:
-        place = int(np.searchsorted(judged, one.entry))
-        found = fire(move.book, move.plans, seen, place, one.trigger, one.since_us)
-        name = seen.frame.vehicle_ids[int(seen.frame.vehicle[place])]
+    # From places among all entries to those among the judged.
+    places = np.searchsorted(judged, [one.entry for one in fired]).tolist()
+    told = [one._replace(entry=place) for one, place in zip(fired, places, strict=True)]
+    for name, found in fires_of(move.book, move.plans, seen, told):
         fires[name] = (*fires.get(name, ()), found)
         move.touched.add(name)

@@ -195,6 +195,23 @@ def test_a_partition_added_between_two_runs_is_read_from_its_beginning(kafka_url
     again.close()
 
 
+def test_a_partition_that_has_no_leader_yet_is_waited_for(kafka_url, topic, monkeypatch):
+    elections = [KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE]
+
+    class Electing(reader.Consumer):
+        def get_watermark_offsets(self, place, **options):
+            if elections and not options.get("cached"):
+                raise KafkaException(KafkaError(elections.pop()))
+            return super().get_watermark_offsets(place, **options)
+
+    monkeypatch.setattr(reader, "Consumer", Electing)
+    send(kafka_url, topic, records(0, 10), 0)
+    reading = Reading(f"{kafka_url}/{topic}")
+    assert elections == []
+    assert bodies(reading.take(10)) == records(0, 10)
+    reading.close()
+
+
 def test_a_partition_added_while_the_flow_runs_is_read_from_its_beginning(
     kafka_url, topic, monkeypatch
 ):

@@ -43,6 +43,8 @@ def test_a_confirmed_message_outlives_a_killed_rabbitmq(rabbitmq_url, name):
         channel.basic_publish("", name, b"a record", lasting, mandatory=True)
 
     with_channel(put)
+    # Which queues there are the broker (Erlang's disk_log) keeps in memory for two seconds.
+    time.sleep(3)  # noqa: TID251
     kill_and_start("rabbitmq")
     assert with_channel(lambda channel: channel.basic_get(name, auto_ack=True))[2] == b"a record"
     with_channel(lambda channel: channel.queue_delete(name))
