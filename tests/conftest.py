@@ -24,6 +24,7 @@ settings.register_profile("farwatch", deadline=None)
 settings.load_profile("farwatch")
 
 _SLOW_TIMEOUT_S = 3 * 3600
+_BROKERS = ("rabbitmq", "kafka")
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +40,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class _FilesInTurn(LoadFileScheduling):
-    """Whole files to a process of xdist; all of brokers to one, all of databases alone to one."""
+    """Whole files to a process of xdist, all that use the same servers to the same one.
+
+    All of RabbitMQ to one, of the others all of Kafka to one, all of databases alone to one.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
         servers = servers_of(self.config.rootpath / file)
         if not servers:
             return file
-        return "brokers" if servers & {"rabbitmq", "kafka"} else "databases"
+        return next((broker for broker in _BROKERS if broker in servers), "databases")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,6 +71,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def servers_of(path: Path) -> frozenset[str]:
     """The servers a file of tests needs, by the names in its text: xdist tells files alone."""
     text = path.read_text()
+    if "{broker}_url" in text:
+        return frozenset(_BROKERS)
     if re.search(r"\bstores\b|\{\w+\}_url\b|\bservice_control\((?!\")", text):
         return frozenset(SERVERS)
     return frozenset(re.findall(rf"\b({'|'.join(SERVERS)})_url\b", text)) | frozenset(

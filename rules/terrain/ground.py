@@ -112,17 +112,19 @@ class Ground:
         A place a cell apart is looked at, of ``width_m`` as many lines beside one another. The
         metres of a step are those at the start of the way.
         """
-        longest_m = float(np.max(length_m, initial=0.0))
-        step_count = min(max(int(np.ceil(longest_m / self.cell_m)), 1), MOST_STEPS)
+        lengths = np.broadcast_to(np.asarray(length_m, np.float64), longitude.shape)
+        # (n,) steps of each way by its own length, whatever ways are looked at with it.
+        steps = np.clip(np.ceil(lengths / self.cell_m), 1, MOST_STEPS)
+        step_count = int(np.max(steps, initial=1))
         aside = int(np.ceil(width_m / 2.0 / self.cell_m))
         parts = []
         bulk = max(_BULK // ((step_count + 1) * (2 * aside + 1)), 1)
-        lengths = np.broadcast_to(np.asarray(length_m, np.float64), longitude.shape)
         for first in range(0, max(len(longitude), 1), bulk):
             here = slice(first, first + bulk)
             column, row = self.georeference.pixels(longitude[here], latitude[here])
             along, across = self._directions(column, row, bearing_deg[here])
-            share = np.arange(step_count + 1) / step_count
+            # Where a way has fewer steps than the longest, its end is looked at again.
+            share = np.minimum(np.arange(step_count + 1) / steps[here, None], 1.0)
             way_m = lengths[here, None] * share
             beside_m = np.arange(-aside, aside + 1) * self.cell_m
             # (n, lines, steps + 1) pixel positions.

@@ -208,6 +208,23 @@ def test_a_corridor_tells_how_far_the_first_cell_above_the_limit_is():
     assert distance == pytest.approx(49.0 / np.sin(np.radians(60.0)), abs=1.2)
 
 
+def test_ways_of_any_length_looked_at_together_are_as_each_alone():
+    length_m = np.array([100.0, 23.4, 57.9, 0.3, 2_500.0])
+    bearing = np.array([90.0, 85.0, 100.0, 90.0, 95.0])
+    at = np.full(5, 33.3 * DEG_PER_M), np.full(5, 10.0 * DEG_PER_M)
+    together = WALL.ahead(*at, bearing, length_m, STEEP, width_m=3.0)
+    alone = [
+        WALL.ahead(
+            at[0][:1], at[1][:1], bearing[k : k + 1], length_m[k : k + 1], STEEP, width_m=3.0
+        )
+        for k in range(5)
+    ]
+    for name in ("slope_deg", "step_m", "roughness_m", "distance_m", "known_m"):
+        one_by_one = np.concatenate([getattr(found, name) for found in alone])
+        np.testing.assert_array_equal(getattr(together, name), one_by_one)
+    assert np.isfinite(together.distance_m).tolist() == [True, True, True, False, True]
+
+
 def test_a_corridor_over_unknown_ground_does_not_read_as_safe():
     # Toward the hole, which lies at row 150, column 150: 50 m west of the middle.
     at = np.array([0.0]), np.array([0.0])
