@@ -60,7 +60,7 @@ class Approaches:
     last_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     inside: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
 
-    def take(self, rows: Rows) -> "Approaches":
+    def take(self, rows: Rows | slice) -> "Approaches":
         """Those at the given positions."""
         return Approaches(*(getattr(self, column.name)[rows] for column in fields(self)))
 

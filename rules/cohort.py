@@ -6,7 +6,8 @@ a worker are others, and join to another cohort.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ from rules.assessment import KeyGroups
 from rules.editions import Keys, Version
 from rules.group import GroupState, Policy
 from rules.history import Checkpoint, Chunk, History, Piece
-from rules.memory import Memory, joined
+from rules.memory import Memory, Parting, by_part, joined
 from rules.registry import Registry
 from rules.sayings import Sayings
 from rules.tracks import NEVER
 from schemas.delivery import Delivery
-from schemas.frame import Ints, Rows, where
+from schemas.frame import Rows
 
 
 def join(
@@ -61,55 +62,74 @@ class Split:
     def __init__(self, groups: KeyGroups) -> None:
         self._groups = groups
         self._ids: tuple[str, ...] = ()
-        self._group = np.empty(0, np.int32)
+        self._parting = Parting.of(np.empty(0, np.intp), groups.count)
 
     def __call__(self, state: GroupState, keys: Iterable[str]) -> dict[str, GroupState]:
         """The state of each of the cohort's groups, by key."""
-        of_slot = self._of(state.memory.roster.ids)
-        # Slots of a group are ascending: new vehicles come behind those known.
-        slots = {self._groups.key(g): where(of_slot == g) for g in range(self._groups.count)}
-        return {key: self._alone(state, key, slots[key]) for key in keys}
-
-    def _of(self, ids: tuple[str, ...]) -> Ints:
-        """(slots,) the group of each vehicle."""
+        ids = state.memory.roster.ids
         if ids is not self._ids:
-            self._ids, self._group = ids, self._groups.of_ids(ids)
-        return self._group
+            self._ids = ids
+            self._parting = Parting.of(self._groups.of_ids(ids).astype(np.intp), self._groups.count)
+        memories = state.memory.parted(self._parting)
+        chunks = [_Parted(chunk, self._parting) for chunk in state.chunks]
+        group_of = {self._groups.key(g): g for g in range(self._groups.count)}
+        return {
+            key: self._alone(state, key, group_of[key], memories[group_of[key]], chunks)
+            for key in keys
+        }
 
-    def _alone(self, state: GroupState, key: str, slots: Rows) -> GroupState:
+    def _alone(
+        self, state: GroupState, key: str, group: int, memory: Memory, chunks: list["_Parted"]
+    ) -> GroupState:
+        slots = self._parting.order[self._parting.slice(group)]
         history = History(numbered=state.history.numbered)
         if len(slots):
-            chunks: tuple[Any, ...] = tuple(Cut(chunk, slots) for chunk in state.chunks)
-            history = replace(state.history, chunks=chunks)
-        mine = set(map(state.memory.roster.ids.__getitem__, slots.tolist()))
+            cuts: tuple[Any, ...] = tuple(Cut(chunk, group) for chunk in chunks)
+            history = replace(state.history, chunks=cuts)
         return GroupState(
-            state.memory.alone(slots),
+            memory,
             history,
             _sayings_alone(state.sayings, slots),
             state.high_water_us,
             {key: state.tallies[key]} if key in state.tallies else {},
             state.registry,
-            standing=state.standing.alone(slots, mine),
+            standing=state.standing.alone(slots, set(memory.roster.ids)),
         )
 
 
+class _Parted:
+    """A chunk by parts, cut when the first of them is asked for."""
+
+    def __init__(self, chunk: Chunk, parting: Parting) -> None:
+        self.chunk, self._parting = chunk, parting
+
+    @cached_property
+    def parts(self) -> list[tuple[Any, ...]]:
+        """What makes a chunk of each part, by part."""
+        if isinstance(self.chunk, Checkpoint):
+            number, memory, keys, at_us = (getattr(self.chunk, f.name) for f in fields(Checkpoint))
+            known = self._parting.first(len(memory.roster))
+            return [(number, alone, keys, at_us) for alone in memory.parted(known)]
+        number, frame, slot, late = (getattr(self.chunk, f.name) for f in fields(Piece))
+        order, start = by_part(self._parting.part[slot], self._parting.count)
+        frame, place = frame.take(order), self._parting.place[slot[order]]
+        ends = zip(start[:-1].tolist(), start[1:].tolist(), strict=True)
+        return [
+            (number, frame.take(slice(*rows)).compact(), place[slice(*rows)], late) for rows in ends
+        ]
+
+
 class Cut:
-    """A chunk of the vehicles in ``slots`` (ascending) alone, cut out only when it is pickled.
+    """A chunk of one group's vehicles alone, cut out only when it is pickled.
 
     So what is written once is cut once. It reads back as a chunk of its own, with the same number.
     """
 
-    def __init__(self, chunk: Chunk, slots: Rows) -> None:
-        self.number, self._chunk, self._slots = chunk.number, chunk, slots
+    def __init__(self, parted: _Parted, group: int) -> None:
+        self.number, self._parted, self._group = parted.chunk.number, parted, group
 
     def __reduce__(self) -> tuple[Any, ...]:
-        chunk, slots = self._chunk, self._slots
-        if isinstance(chunk, Checkpoint):
-            known = slots[: np.searchsorted(slots, len(chunk.memory.roster))]
-            return Checkpoint, (chunk.number, chunk.memory.alone(known), chunk.keys, chunk.at_us)
-        place = np.searchsorted(slots, chunk.slot)
-        rows = where(slots[np.minimum(place, len(slots) - 1)] == chunk.slot)
-        return Piece, (chunk.number, chunk.frame.take(rows).compact(), place[rows], chunk.late)
+        return type(self._parted.chunk), self._parted.parts[self._group]
 
 
 def _rebased(policy: Policy, state: GroupState) -> GroupState:

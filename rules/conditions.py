@@ -46,7 +46,7 @@ class Conditions:
             self.alarm_id,
         )
 
-    def take(self, rows: Rows) -> "Conditions":
+    def take(self, rows: Rows | slice) -> "Conditions":
         """The conditions at the given positions."""
         return Conditions(*(column[rows] for column in self.columns()))
 

@@ -44,7 +44,7 @@ class Readings:
         """Of ``count`` vehicles none."""
         return cls(np.full(count, NEVER), np.full(count, np.nan))
 
-    def take(self, places: Rows) -> "Readings":
+    def take(self, places: Rows | slice) -> "Readings":
         """Those at the given places."""
         return Readings(self.time_us[places], self.value[places])
 
@@ -68,7 +68,7 @@ class LastRecords:
     frame: Frame = field(default_factory=_no_records)
     readings: Mapping[str, Readings] = field(default_factory=dict)
 
-    def take(self, places: Rows) -> "LastRecords":
+    def take(self, places: Rows | slice) -> "LastRecords":
         """Those at the given places."""
         readings = {text: found.take(places) for text, found in self.readings.items()}
         return LastRecords(self.slot[places], self.frame.take(places), readings)

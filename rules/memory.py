@@ -53,10 +53,18 @@ class Memory:
         kept, given = self._where(~chosen), other._where(chosen)  # noqa: SLF001 (own class)
         return kept._plus(self.roster.put(slots, other.roster), given)  # noqa: SLF001 (own class)
 
-    def alone(self, slots: Rows) -> "Memory":
-        """The memory of the vehicles in ``slots`` (ascending) alone, slots counted among these."""
-        chosen = _mask(self.roster, slots)
-        return self._where(chosen)._seated(self.roster.take(slots), np.cumsum(chosen) - 1)  # noqa: SLF001 (own class)
+    def parted(self, parting: "Parting") -> list["Memory"]:
+        """The memory of each part's vehicles alone, slots counted among these.
+
+        Every column is put in order of the parts once and cut by slices: a part by itself would
+        have to look at all rows of all.
+        """
+        roster = self.roster.take(parting.order)
+        columns = {name: _cut(part, parting) for name, part in self._parts()}
+        return [
+            Memory(roster.take(parting.slice(p)), **{name: cut[p] for name, cut in columns.items()})
+            for p in range(parting.count)
+        ]
 
     def seen_as(self, newer: Roster) -> "Memory":
         """This older memory with a roster that knows all vehicles of ``newer``."""
@@ -87,6 +95,57 @@ class Memory:
 
 
 _PARTS: Final = tuple(one.name for one in fields(Memory) if one.name != "roster")
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """Vehicles by the part they are kept in.
+
+    ``part``: (slots,) of each. ``order``: (slots,) part by part, ascending in each; ``start``:
+    (parts + 1,) where the parts begin there. ``place``: (slots,) of each within its part.
+    """
+
+    part: Rows
+    order: Rows
+    start: Rows
+    place: Rows
+
+    @classmethod
+    def of(cls, part: Rows, count: int) -> "Parting":
+        """The parts 0 to ``count`` of slots, by the part of each."""
+        order, start = by_part(part, count)
+        place = np.empty(len(part), np.intp)
+        place[order] = np.arange(len(part)) - start[part[order]]
+        return cls(part, order, start, place)
+
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        return len(self.start) - 1
+
+    def slice(self, part: int) -> slice:
+        """Where the part is in ``order``."""
+        return slice(int(self.start[part]), int(self.start[part + 1]))
+
+    def first(self, slots: int) -> "Parting":
+        """The same of the first slots alone."""
+        return self if slots == len(self.part) else Parting.of(self.part[:slots], self.count)
+
+
+def by_part(part: Rows, count: int) -> tuple[Rows, Rows]:
+    """Rows by the part of each, in their order: (n,) rows, (parts + 1,) where each part begins."""
+    order = np.argsort(part, kind="stable")
+    return order, np.searchsorted(part[order], np.arange(count + 1))
+
+
+def _cut(column: Any, parting: Parting) -> list[Any]:
+    """What is remembered of the vehicles of each part; ``column``: as of ``Memory._parts``."""
+    if not len(column.slot):
+        return [column] * parting.count
+    order, start = by_part(parting.part[column.slot], parting.count)
+    ordered = replace(column.take(order), slot=parting.place[column.slot[order]])
+    ends = zip(start[:-1].tolist(), start[1:].tolist(), strict=True)
+    return [ordered.take(slice(begin, end)) for begin, end in ends]
 
 
 def joined(memories: Sequence[Memory]) -> Memory:

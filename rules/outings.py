@@ -31,7 +31,7 @@ class Outings:
     since_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     outing_id: np.ndarray = field(default_factory=lambda: np.empty(0, object))
 
-    def take(self, rows: Rows) -> "Outings":
+    def take(self, rows: Rows | slice) -> "Outings":
         """The outings at the given positions."""
         return Outings(*(getattr(self, column.name)[rows] for column in fields(self)))
 

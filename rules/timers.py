@@ -42,7 +42,7 @@ class _Columns:
         """All columns in the order of the fields."""
         return [getattr(self, column.name) for column in fields(self)]
 
-    def take(self, rows: Rows) -> Self:
+    def take(self, rows: Rows | slice) -> Self:
         """Those at the given positions."""
         return type(self)(*(column[rows] for column in self.columns()))
 

@@ -53,7 +53,7 @@ class Fixes:
         values = np.stack([frame.number(name)[rows] for name in FIX_FIELDS])
         return cls(frame.time_us[rows], values, cell[rows])
 
-    def take(self, places: Rows) -> "Fixes":
+    def take(self, places: Rows | slice) -> "Fixes":
         """The fixes at the given places."""
         return Fixes(self.time_us[places], self.values[:, places], self.cell[places])
 
@@ -150,9 +150,12 @@ class Roster:
         """The roster without its ids: what is kept of older versions."""
         return Roster((), self.last_us, self.last_count, self.fixes)
 
-    def take(self, slots: Rows) -> "Roster":
+    def take(self, slots: Rows | slice) -> "Roster":
         """The roster of the vehicles in ``slots`` alone."""
-        ids = tuple(map(self.ids.__getitem__, slots.tolist())) if self.ids else ()
+        if isinstance(slots, slice):
+            ids = self.ids[slots]
+        else:
+            ids = tuple(map(self.ids.__getitem__, slots.tolist())) if self.ids else ()
         fixes = self.fixes.take(slots)
         return Roster(ids, self.last_us[slots], self.last_count[slots], fixes)
 

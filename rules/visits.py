@@ -58,7 +58,7 @@ class Visits:
         """All columns in the order of the fields."""
         return [getattr(self, column.name) for column in fields(self)]
 
-    def take(self, rows: Rows) -> "Visits":
+    def take(self, rows: Rows | slice) -> "Visits":
         """The visits at the given positions."""
         return Visits(*(column[rows] for column in self.columns()))
 
@@ -108,7 +108,7 @@ class Stays:
     def __len__(self) -> int:
         return len(self.slot)
 
-    def take(self, places: Rows) -> "Stays":
+    def take(self, places: Rows | slice) -> "Stays":
         """The stays at the given places."""
         return Stays(*(getattr(self, column.name)[places] for column in fields(self)))
 
