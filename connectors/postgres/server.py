@@ -179,6 +179,11 @@ def _conninfo(url: str, name: str, timeout_s: float) -> str:
         # libpq may quote the whole URL.
         told = said(exc).replace(url, name)
         raise SettingsError(f"`{name}`: cannot be understood ({told}); write `{_FORM}`") from exc
+    except UnicodeError:
+        # Without its cause: what cannot be decoded may be the password.
+        raise SettingsError(
+            f"`{name}`: what `%` stands for in it is not UTF-8; write `%` itself as `%25`"
+        ) from None
     _check_parts(given, name)
     defaults: dict[str, Any] = dict(_KEEPALIVES)
     for part in ("user", "password"):
