@@ -37,3 +37,11 @@ def credential(name: str) -> str | None:
     if not value:
         raise SettingsError(f"{variable}_FILE `{path}`: is empty; write the secret into it")
     return value
+
+
+def unknown_option(name: str) -> str:
+    """What to say of an option of a URL that is none: its name only where that is a word.
+
+    Where a second URL follows the first, all of it is such a name, its password too.
+    """
+    return f"unknown option `{name}`" if name.isidentifier() else "an option whose name is no word"

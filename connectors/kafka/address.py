@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from confluent_kafka import KafkaError
 
 from connectors.contract import SettingsError
-from connectors.credentials import credential
+from connectors.credentials import credential, unknown_option
 from connectors.paths import from_home
 from connectors.registry import masked, split
 
@@ -151,4 +151,4 @@ class Address:
             if option not in known:
                 close = get_close_matches(option, known, 1)
                 remedy = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
-                raise self.wrong(f"unknown option `{option}`", remedy)
+                raise self.wrong(unknown_option(option), remedy)

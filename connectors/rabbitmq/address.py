@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 import pika
 
 from connectors.contract import SettingsError
-from connectors.credentials import credential
+from connectors.credentials import credential, unknown_option
 
 PORT: Final = {"amqp": 5672, "amqps": 5671}
 TLS_OPTIONS: Final = ("ca", "cert", "key")
@@ -116,7 +116,7 @@ def _options(parts: SplitResult, known: list[str]) -> dict[str, str]:
         if name not in known:
             close = get_close_matches(name, known, 1)
             remedy = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
-            raise SettingsError(f"`{parts.scheme}:` URL: unknown option `{name}`; {remedy}")
+            raise SettingsError(f"`{parts.scheme}:` URL: {unknown_option(name)}; {remedy}")
         if not value or name in options:
             what = "is given twice" if name in options else "has no value"
             raise SettingsError(f"`{parts.scheme}:` URL: `{name}` {what}; write `{name}=...` once")

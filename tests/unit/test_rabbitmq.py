@@ -66,6 +66,10 @@ def test_the_password_may_come_from_a_file(monkeypatch, tmp_path):
         ("?exchange=a&queue=b", "says not what to read"),
         ("?exchange=a&queues=0", "`queues=0`: is no whole number of 1 to 256"),
         ("?exchange=a&queues=many", "`queues=many`: is no whole number"),
+        (
+            "?exchange=a&amqp://u:secret@h/v=4",
+            "an option whose name is no word; known are exchange",
+        ),
         ("?exchange=a&qeues=4", "unknown option `qeues`; did you mean `queues`?"),
         ("?exchange=a&exchange=b", "`exchange` is given twice"),
         ("?exchange=amq.topic", "`exchange=amq.topic`: is no name for us"),
