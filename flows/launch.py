@@ -1,5 +1,6 @@
 """The launcher: a recovery folder that fits, sub-second epochs, errors of one line."""
 
+import gc
 import json
 import os
 import sys
@@ -62,7 +63,7 @@ def launch(
     start_tracing(settings, flow.flow_id)
     process = cluster.process if cluster else 0
     held, answering = _held(settings.recovery, process), probes(settings, process)
-    with held, answering, _engine_silenced(), _translated(cluster):
+    with held, answering, _engine_silenced(), _translated(cluster), _loaded_for_good():
         cli_main(
             flow,
             workers_per_process=1,
@@ -71,6 +72,20 @@ def launch(
             epoch_interval=timedelta(seconds=settings.epoch_s),
             recovery_config=recovery,
         )
+
+
+@contextmanager
+def _loaded_for_good() -> Iterator[None]:
+    """Spares the garbage collector what is loaded by now: zones, rules, the programs themselves.
+
+    They stay as long as the flow runs, and a look at all of it, which comes now and then, holds up
+    the records that come meanwhile: 60 ms with 500 zones, seconds with 50,000.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
