@@ -202,10 +202,11 @@ def keep_registry(registry: Registry, sinks: Iterable[Sink]) -> None:
         SettingsError: a sink keeps one of their versions with another body.
         ConnectorError: a far side refuses, or stays away.
     """
-    kept = bodies(registry)
-    for sink in sinks:
-        if isinstance(sink, RegistryStore):
-            sink.write_registry(kept["zones"], kept["rules"])
+    stores = [sink for sink in sinks if isinstance(sink, RegistryStore)]
+    # Of many zones the bodies alone take seconds.
+    kept = bodies(registry) if stores else {}
+    for store in stores:
+        store.write_registry(kept["zones"], kept["rules"])
 
 
 def _refuse_launcher_settings(settings: Settings) -> None:
