@@ -33,7 +33,13 @@ from schemas.frame import KINDS
 from schemas.rule import Flapping
 
 PREFIX: Final = "FARWATCH_"
-OTHER_VARIABLES: Final = {"FARWATCH_CONFIG", "FARWATCH_DATA", "FARWATCH_POLICY", "FARWATCH_USER"}
+OTHER_VARIABLES: Final = {
+    "FARWATCH_CONFIG",
+    "FARWATCH_DATA",
+    "FARWATCH_POLICY",
+    "FARWATCH_SERVICES",
+    "FARWATCH_USER",
+}
 """Variables of that prefix that are no settings of a flow."""
 
 

@@ -21,6 +21,7 @@ _OTHERS: Final = (
     ("`FARWATCH_CONFIG`", "the TOML file"),
     ("`FARWATCH_USER`", "who changes zones and rules, as the audit log shows it"),
     ("`FARWATCH_DATA`", "folder of outside data, for tests alone"),
+    ("`FARWATCH_SERVICES`", "`none`: without servers, for tests alone"),
     (
         "`FARWATCH_<FAR SIDE>_USER`, `_PASSWORD`, `_TOKEN`",
         "a login that no URL should hold: `FARWATCH_RABBITMQ_PASSWORD`, `FARWATCH_POSTGRESQL_USER`,"

@@ -113,7 +113,6 @@ def test_every_process_of_one_pod_has_a_port_that_prometheus_reaches():
 
 @pytest.mark.parametrize("way", WAYS)
 def test_settings_are_settings_and_a_pod_may_drain(way, tmp_path, monkeypatch):
-    monkeypatch.delenv("FARWATCH_SERVICES", raising=False)  # of the tests, not of a flow
     file = tmp_path / "farwatch.toml"
     file.write_text(the("ConfigMap", "base")["data"]["farwatch.toml"])
     settings = Settings.load(file)
