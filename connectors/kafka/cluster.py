@@ -8,6 +8,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from connectors.backoff import until_available
 from connectors.contract import SettingsError
 from connectors.kafka.address import Address
 from connectors.kafka.errors import TOPIC_EXISTS, Trouble, remedy, said, translated, translating
@@ -62,6 +63,9 @@ def group_offsets(
 ) -> dict[int, int]:
     """The offset of each partition that the group has committed; none without a group.
 
+    A broker that was just started answers only when it has read what groups have committed: that is
+    waited for, ``timeout_s`` at most.
+
     Raises:
         ConnectorError: the brokers refuse or do not answer in time.
     """
@@ -69,11 +73,16 @@ def group_offsets(
         return {}
     wanted = [TopicPartition(address.name, partition) for partition in range(partitions)]
     client = _client(address, Trouble(address.shown))
-    asked = client.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, wanted)], request_timeout=timeout_s
-    )
-    with translating(address.shown):
-        found = asked[group].result().topic_partitions
+
+    def ask() -> list[TopicPartition]:
+        asked = client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group, wanted)], request_timeout=timeout_s
+        )
+        with translating(address.shown):
+            found: list[TopicPartition] = asked[group].result().topic_partitions
+        return found
+
+    found = until_available(address.shown, ask, timeout_s)
     return {place.partition: place.offset for place in found if place.offset >= 0}
 
 

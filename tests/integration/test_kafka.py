@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 
 import bytewax.operators as op
@@ -17,7 +18,7 @@ from bytewax.testing import TestingSource, run_main
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from connectors.contract import ConnectorSettings, RefusedError, SettingsError, UnavailableError
-from connectors.kafka import publisher, reader, recent, transactions
+from connectors.kafka import cluster, publisher, reader, recent, transactions
 from connectors.kafka.address import Address
 from connectors.kafka.errors import REMEDIES, TRANSIENT, is_transient
 from connectors.kafka.lane import LANES
@@ -210,6 +211,24 @@ def test_a_partition_that_has_no_leader_yet_is_waited_for(kafka_url, topic, monk
     assert elections == []
     assert bodies(reading.take(10)) == records(0, 10)
     reading.close()
+
+
+def test_a_broker_that_has_not_read_what_groups_committed_is_waited_for(
+    kafka_url, topic, monkeypatch
+):
+    loading = [KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.NOT_COORDINATOR]
+
+    class Loading(cluster.AdminClient):
+        def list_consumer_group_offsets(self, *args, **options):
+            if not loading:
+                return super().list_consumer_group_offsets(*args, **options)
+            answer = Future()
+            answer.set_exception(KafkaException(KafkaError(loading.pop())))
+            return {topic: answer}
+
+    monkeypatch.setattr(cluster, "AdminClient", Loading)
+    open_source(f"{kafka_url}/{topic}?group={topic}", ConnectorSettings()).check()
+    assert loading == []
 
 
 def test_a_partition_added_while_the_flow_runs_is_read_from_its_beginning(
