@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -39,9 +41,15 @@ def credential(name: str) -> str | None:
     return value
 
 
-def unknown_option(name: str) -> str:
-    """What to say of an option of a URL that is none: its name only where that is a word.
+def unknown_option(name: str, known: Collection[str]) -> tuple[str, str]:
+    """What to say of an option of a URL that is none, and what to do; ``known``: those there are.
 
-    Where a second URL follows the first, all of it is such a name, its password too.
+    The name is told only where it is a word: where a second URL follows the first, all of it is
+    such a name, its password too.
     """
-    return f"unknown option `{name}`" if name.isidentifier() else "an option whose name is no word"
+    is_word = name.isidentifier()
+    close = get_close_matches(name, known, 1)
+    return (
+        f"unknown option `{name}`" if is_word else "an option whose name is no word",
+        f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}",
+    )

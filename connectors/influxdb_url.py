@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import parse_qs, unquote
 
 from connectors.contract import SettingsError
-from connectors.credentials import credential
+from connectors.credentials import credential, unknown_option
 from connectors.influxdb_points import Thinning
 from connectors.registry import masked, split
 from schemas.timestamps import LIMIT_US
@@ -53,7 +53,8 @@ def read_url(url: str) -> Target:
         raise SettingsError(f"`{shown}`: write `influxdb://HOST:PORT/ORG/BUCKET`")
     given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     if unknown := given.keys() - {*OPTIONS}:
-        raise SettingsError(f"`{shown}`: unknown `{min(unknown)}`; known are {', '.join(OPTIONS)}")
+        what, remedy = unknown_option(min(unknown), OPTIONS)
+        raise SettingsError(f"`{shown}`: {what}; {remedy}")
     token = given.get("token") or credential("INFLUXDB_TOKEN") or ""
     if parts.password:
         token = f"{unquote(parts.username or '')}:{unquote(parts.password)}"

@@ -6,7 +6,7 @@ a worker are others, and join to another cohort.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from rules.assessment import KeyGroups
 from rules.editions import Keys, Version
 from rules.group import GroupState, Policy
 from rules.history import Checkpoint, Chunk, History, Piece
-from rules.memory import Memory, Parting, by_part, joined
+from rules.memory import Memory, Parting, joined
 from rules.registry import Registry
 from rules.sayings import Sayings
 from rules.tracks import NEVER
@@ -81,7 +81,7 @@ class Split:
     def _alone(
         self, state: GroupState, key: str, group: int, memory: Memory, chunks: list["_Parted"]
     ) -> GroupState:
-        slots = self._parting.order[self._parting.slice(group)]
+        slots = self._parting.order[self._parting.stretches[group]]
         history = History(numbered=state.history.numbered)
         if len(slots):
             cuts: tuple[Any, ...] = tuple(Cut(chunk, group) for chunk in chunks)
@@ -106,16 +106,15 @@ class _Parted:
     @cached_property
     def parts(self) -> list[tuple[Any, ...]]:
         """What makes a chunk of each part, by part."""
-        if isinstance(self.chunk, Checkpoint):
-            number, memory, keys, at_us = (getattr(self.chunk, f.name) for f in fields(Checkpoint))
-            known = self._parting.first(len(memory.roster))
-            return [(number, alone, keys, at_us) for alone in memory.parted(known)]
-        number, frame, slot, late = (getattr(self.chunk, f.name) for f in fields(Piece))
-        order, start = by_part(self._parting.part[slot], self._parting.count)
-        frame, place = frame.take(order), self._parting.place[slot[order]]
-        ends = zip(start[:-1].tolist(), start[1:].tolist(), strict=True)
+        chunk = self.chunk
+        if isinstance(chunk, Checkpoint):
+            known = self._parting.first(len(chunk.memory.roster))
+            memories = chunk.memory.parted(known)
+            return [(chunk.number, memory, chunk.keys, chunk.at_us) for memory in memories]
+        order, stretches, slot = self._parting.rows(chunk.slot)
+        frame = chunk.frame.take(order)
         return [
-            (number, frame.take(slice(*rows)).compact(), place[slice(*rows)], late) for rows in ends
+            (chunk.number, frame.take(rows).compact(), slot[rows], chunk.late) for rows in stretches
         ]
 
 

@@ -62,8 +62,8 @@ class Memory:
         roster = self.roster.take(parting.order)
         columns = {name: _cut(part, parting) for name, part in self._parts()}
         return [
-            Memory(roster.take(parting.slice(p)), **{name: cut[p] for name, cut in columns.items()})
-            for p in range(parting.count)
+            Memory(roster.take(stretch), **{name: cut[p] for name, cut in columns.items()})
+            for p, stretch in enumerate(parting.stretches)
         ]
 
     def seen_as(self, newer: Roster) -> "Memory":
@@ -101,51 +101,50 @@ _PARTS: Final = tuple(one.name for one in fields(Memory) if one.name != "roster"
 class Parting:
     """Vehicles by the part they are kept in.
 
-    ``part``: (slots,) of each. ``order``: (slots,) part by part, ascending in each; ``start``:
-    (parts + 1,) where the parts begin there. ``place``: (slots,) of each within its part.
+    ``part``: (slots,) of each. ``order``: (slots,) part by part, ascending in each; ``stretches``:
+    where each part is in it. ``place``: (slots,) of each within its part.
     """
 
     part: Rows
     order: Rows
-    start: Rows
+    stretches: tuple[slice, ...]
     place: Rows
 
     @classmethod
     def of(cls, part: Rows, count: int) -> "Parting":
         """The parts 0 to ``count`` of slots, by the part of each."""
-        order, start = by_part(part, count)
+        order, stretches = _by_part(part, count)
         place = np.empty(len(part), np.intp)
-        place[order] = np.arange(len(part)) - start[part[order]]
-        return cls(part, order, start, place)
+        for stretch in stretches:
+            place[order[stretch]] = np.arange(stretch.stop - stretch.start)
+        return cls(part, order, stretches, place)
 
-    @property
-    def count(self) -> int:
-        """How many parts there are."""
-        return len(self.start) - 1
-
-    def slice(self, part: int) -> slice:
-        """Where the part is in ``order``."""
-        return slice(int(self.start[part]), int(self.start[part + 1]))
+    def rows(self, slot: Rows) -> tuple[Rows, tuple[slice, ...], Rows]:
+        """(n,) rows of vehicles ``slot`` part by part, where each part is, and their new slots."""
+        order, stretches = _by_part(self.part[slot], len(self.stretches))
+        return order, stretches, self.place[slot[order]]
 
     def first(self, slots: int) -> "Parting":
         """The same of the first slots alone."""
-        return self if slots == len(self.part) else Parting.of(self.part[:slots], self.count)
+        if slots == len(self.part):
+            return self
+        return Parting.of(self.part[:slots], len(self.stretches))
 
 
-def by_part(part: Rows, count: int) -> tuple[Rows, Rows]:
-    """Rows by the part of each, in their order: (n,) rows, (parts + 1,) where each part begins."""
+def _by_part(part: Rows, count: int) -> tuple[Rows, tuple[slice, ...]]:
+    """(n,) rows by the part of each, in their order, and where each part is among them."""
     order = np.argsort(part, kind="stable")
-    return order, np.searchsorted(part[order], np.arange(count + 1))
+    start = np.searchsorted(part[order], np.arange(count + 1)).tolist()
+    return order, tuple(map(slice, start[:-1], start[1:]))
 
 
 def _cut(column: Any, parting: Parting) -> list[Any]:
     """What is remembered of the vehicles of each part; ``column``: as of ``Memory._parts``."""
     if not len(column.slot):
-        return [column] * parting.count
-    order, start = by_part(parting.part[column.slot], parting.count)
-    ordered = replace(column.take(order), slot=parting.place[column.slot[order]])
-    ends = zip(start[:-1].tolist(), start[1:].tolist(), strict=True)
-    return [ordered.take(slice(begin, end)) for begin, end in ends]
+        return [column] * len(parting.stretches)
+    order, stretches, slot = parting.rows(column.slot)
+    ordered = replace(column.take(order), slot=slot)
+    return [ordered.take(stretch) for stretch in stretches]
 
 
 def joined(memories: Sequence[Memory]) -> Memory:

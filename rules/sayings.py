@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from msgspec import structs
+
 from rules.memory import Memory
 from rules.tracks import Roster
 from schemas.event import Event
@@ -67,14 +69,14 @@ class Sayings:
         before = {event.event_id: event for event in old}
         after = {event.event_id for event in new}
         changed = [e for e in new if e.event_id not in before or before[e.event_id] != e]
-        gone = [_retracted(e) for e in old if e.event_id not in after]
+        gone = [structs.replace(e, retracted=True) for e in old if e.event_id not in after]
         versions = dict(self.versions)
         told = []
         for event in [*gone, *changed]:
             was = self._version(event, before)
             if was:
                 versions[event.event_id] = _saying(event, was + 1, roster)
-            told.append(_versioned(event, was + 1))
+            told.append(structs.replace(event, version=was + 1))
         return replace(self, versions=versions), told
 
     def told(self, events: list[Event], roster: Roster) -> tuple["Sayings", list[Event]]:
@@ -88,7 +90,7 @@ class Sayings:
             if event.event_id in known:
                 version = known[event.event_id].version + 1
                 versions[event.event_id] = _saying(event, version, roster)
-                told.append(_versioned(event, version))
+                told.append(structs.replace(event, version=version))
             else:
                 told.append(event)
         return replace(self, versions=versions), told
@@ -131,27 +133,6 @@ class Sayings:
         """The latest version told of an event, 0 = none."""
         known = self.versions.get(event.event_id)
         return known.version if known else int(event.event_id in before)
-
-
-def _retracted(event: Event) -> Event:
-    """The event as no longer true."""
-    return _copy(event, event.version, retracted=True)
-
-
-def _versioned(event: Event, version: int) -> Event:
-    return _copy(event, version, retracted=event.retracted)
-
-
-def _copy(event: Event, version: int, *, retracted: bool) -> Event:
-    return Event(
-        type=event.type,
-        event_id=event.event_id,
-        vehicle_id=event.vehicle_id,
-        time_us=event.time_us,
-        data=event.data,
-        version=version,
-        retracted=retracted,
-    )
 
 
 def _saying(event: Event, version: int, roster: Roster) -> Saying:

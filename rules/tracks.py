@@ -286,21 +286,28 @@ def take_in(roster: Roster, frame: Frame) -> tuple[Roster, Intake]:
         present, run = np.unique(run[kept], return_inverse=True)
         frame, slot = frame.take(kept), slot[present]
         start = runs_of(frame)
-    tracks = Tracks(frame, slot, start, run, _ties(roster, frame, slot, start))
+    tie = ties(frame.time_us, start, roster.last_us[slot], roster.last_count[slot])
+    tracks = Tracks(frame, slot, start, run, tie)
     return roster, Intake(tracks, kept, late, late_slot, newest_us[late])
 
 
-def _ties(roster: Roster, frame: Frame, slot: Rows, start: Rows) -> Longs:
-    time_us, first = frame.time_us, start[:-1]
-    known = np.where(time_us[first] == roster.last_us[slot], roster.last_count[slot], 0)
-    fresh = np.ones(len(frame), np.bool_)
+def ties(time_us: Longs, start: Rows, last_us: Longs, last_count: Longs) -> Longs:
+    """(n,) how many records of the vehicle at the very same time came before each.
+
+    ``time_us``: (n,) in runs of a vehicle, ascending; ``start``: (runs + 1,) where each begins,
+    ending with n. ``last_us``, ``last_count``: (runs,) the newest time of each run's vehicle before
+    these, and how many of its records had that time.
+    """
+    first = start[:-1]
+    known = np.where(time_us[first] == last_us, last_count, 0)
+    fresh = np.ones(len(time_us), np.bool_)
     fresh[1:] = time_us[1:] != time_us[:-1]
     fresh[first] = True
     if fresh.all() and not known.any():
-        return np.zeros(len(frame), np.int64)
+        return np.zeros(len(time_us), np.int64)
     # Rows since the first of equal time; where that is the run's first, those of before count too.
-    begin = np.maximum.accumulate(np.where(fresh, np.arange(len(frame)), 0))
-    before = np.zeros(len(frame), np.int64)
+    begin = np.maximum.accumulate(np.where(fresh, np.arange(len(time_us)), 0))
+    before = np.zeros(len(time_us), np.int64)
     before[first] = known
-    ties: Longs = np.arange(len(frame)) - begin + before[begin]
-    return ties
+    found: Longs = np.arange(len(time_us)) - begin + before[begin]
+    return found

@@ -108,7 +108,7 @@ class Stays:
     def __len__(self) -> int:
         return len(self.slot)
 
-    def take(self, places: Rows | slice) -> "Stays":
+    def take(self, places: Rows) -> "Stays":
         """The stays at the given places."""
         return Stays(*(getattr(self, column.name)[places] for column in fields(self)))
 

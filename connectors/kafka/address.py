@@ -6,7 +6,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -149,6 +148,4 @@ class Address:
     def _refuse_unknown(self, known: tuple[str, ...]) -> None:
         for option in self.options:
             if option not in known:
-                close = get_close_matches(option, known, 1)
-                remedy = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
-                raise self.wrong(unknown_option(option), remedy)
+                raise self.wrong(*unknown_option(option, known))

@@ -176,8 +176,8 @@ def _conninfo(url: str, name: str, timeout_s: float) -> str:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as exc:
-        # libpq may quote the whole URL.
-        told = said(exc).replace(url, name)
+        # libpq may quote the whole URL, or a second one that follows the first.
+        told = masked(said(exc).replace(url, name))
         raise SettingsError(f"`{name}`: cannot be understood ({told}); write `{_FORM}`") from exc
     except UnicodeError:
         # Without its cause: what cannot be decoded may be the password.

@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
@@ -114,9 +113,8 @@ def _options(parts: SplitResult, known: list[str]) -> dict[str, str]:
     options = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in known:
-            close = get_close_matches(name, known, 1)
-            remedy = f"did you mean `{close[0]}`?" if close else f"known are {', '.join(known)}"
-            raise SettingsError(f"`{parts.scheme}:` URL: {unknown_option(name)}; {remedy}")
+            what, remedy = unknown_option(name, known)
+            raise SettingsError(f"`{parts.scheme}:` URL: {what}; {remedy}")
         if not value or name in options:
             what = "is given twice" if name in options else "has no value"
             raise SettingsError(f"`{parts.scheme}:` URL: `{name}` {what}; write `{name}=...` once")

@@ -27,7 +27,7 @@ from connectors.contract import (
     SettingsError,
     UnavailableError,
 )
-from connectors.credentials import credential
+from connectors.credentials import credential, unknown_option
 from connectors.redis.keys import state_key
 from connectors.registry import masked, split
 from schemas.frame import KINDS
@@ -71,8 +71,8 @@ class Far:
             raise SettingsError(f"`{self.shown}`: write `{parts.scheme}://HOST:PORT/DB`")
         given = parse_qs(parts.query).keys()
         if unknown := given - {*TLS_OPTIONS}:
-            known = ", ".join(TLS_OPTIONS)
-            raise SettingsError(f"`{self.shown}`: unknown `{min(unknown)}`; known are {known}")
+            what, remedy = unknown_option(min(unknown), TLS_OPTIONS)
+            raise SettingsError(f"`{self.shown}`: {what}; {remedy}")
         if given and parts.scheme != "rediss":
             raise SettingsError(f"`{self.shown}`: `{min(given)}` is for TLS; write `rediss:`")
         self.user = None if parts.username else credential("REDIS_USER")

@@ -7,7 +7,7 @@ little-endian uint16, rows from north to south, 0 for ``minElev`` to 65535 for `
 """
 
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pyproj import CRS
@@ -57,15 +57,32 @@ class Descriptor(BaseModel):
             raise ValueError("give minElev <= maxElev")
         return self
 
+    @property
+    def step_m(self) -> float:
+        """What one step of a value is in metres."""
+        return (self.highest_m - self.lowest_m) / _STEPS
+
+
+Form = TypeVar("Form", bound=Descriptor)
+
+
+def read_descriptor(path: Path, called: str, form: type[Form]) -> Form:
+    """The descriptor in a file, of this form or narrower; ``called`` names it in errors.
+
+    Raises:
+        SettingsError: it cannot be read or is wrong.
+    """
+    try:
+        return form.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        raise SettingsError(f"{called} `{path}`: cannot be read ({exc.strerror})") from exc
+    except ValidationError as exc:
+        raise SettingsError(f"{called} `{path}`: {_told(exc)}; mend the descriptor") from exc
+
 
 def open_described(path: Path) -> RawRaster:
     """The grid, mapped; raises SettingsError where descriptor or heights are wrong."""
-    try:
-        found = Descriptor.model_validate_json(path.read_bytes())
-    except OSError as exc:
-        raise SettingsError(f"terrain `{path}`: cannot be read ({exc.strerror})") from exc
-    except ValidationError as exc:
-        raise SettingsError(f"terrain `{path}`: {_told(exc)}; mend the descriptor") from exc
+    found = read_descriptor(path, "terrain", Descriptor)
     values = mapped(path.with_suffix(".bin"), "<u2", (found.height, found.width))
     box = found.box
     across, down = (box.east - box.west) / found.width, (box.north - box.south) / found.height
@@ -74,7 +91,7 @@ def open_described(path: Path) -> RawRaster:
         path,
         values,
         Georeference(_degrees(found.body), affine),
-        scale=(found.highest_m - found.lowest_m) / _STEPS,
+        scale=found.step_m,
         offset=found.lowest_m,
     )
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from msgspec import structs
+
 from rules.alarms import batches
 from rules.alarms.batches import Pending, Said
 from rules.alarms.course import Course
@@ -248,7 +250,7 @@ def _versioned(
     for event, loud in said:
         known = told.get(event.event_id)
         version = 1 if known is None else known.event.version + 1
-        one = Said(_version(event, version), loud)
+        one = Said(structs.replace(event, version=version, retracted=False), loud)
         told[event.event_id] = Told(*one)
         now.append(one)
     return told, now
@@ -259,7 +261,7 @@ def _corrected(before: Mapping[str, Told], course: Course) -> tuple[dict[str, To
     stands = {said.event.event_id for said in map(course.refuse, course.now().waiting)}
     after = {said.event.event_id: said for said in course.said}
     gone = [
-        Said(_version(told.event, told.event.version + 1, retracted=True), told.loud)
+        Said(structs.replace(told.event, version=told.event.version + 1, retracted=True), told.loud)
         for event_id, told in before.items()
         if event_id not in after and event_id not in stands and not told.event.retracted
     ]
@@ -278,18 +280,6 @@ def _same(told: Told, said: Said) -> bool:
     return not old.retracted and (old.time_us, old.data, told.loud) == (
         *(new.time_us, new.data),
         said.loud,
-    )
-
-
-def _version(event: Event, version: int, *, retracted: bool = False) -> Event:
-    return Event(
-        type=event.type,
-        event_id=event.event_id,
-        vehicle_id=event.vehicle_id,
-        time_us=event.time_us,
-        data=event.data,
-        version=version,
-        retracted=retracted,
     )
 
 

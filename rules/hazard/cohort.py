@@ -15,9 +15,10 @@ from rules.hazard.group import HazardState
 from rules.hazard.part import Part
 from rules.hazard.past import Chunk, Mark, Past, Piece, joined
 from rules.hazard.signals import Followed
+from rules.memory import Parting
 from rules.tracks import Roster
 from schemas.delivery import Delivery
-from schemas.frame import Ints, Rows
+from schemas.frame import Rows
 
 
 def joining(states: Sequence[HazardState], _: Part) -> tuple[HazardState, list[Delivery]]:
@@ -64,16 +65,17 @@ class Split:
     def __init__(self, groups: KeyGroups) -> None:
         self._groups = groups
         self._ids: tuple[str, ...] = ()
-        self._group: Ints = np.empty(0, np.int32)
+        self._parting = Parting.of(np.empty(0, np.intp), groups.count)
 
     def __call__(self, state: HazardState, keys: Iterable[str]) -> dict[str, HazardState]:
         """The state of each of the cohort's groups, by key."""
-        if state.roster.ids is not self._ids:
-            self._ids = state.roster.ids
-            self._group = self._groups.of_ids(self._ids)
-        # Slots of a group are ascending: new vehicles come behind those known.
+        ids = state.roster.ids
+        if ids is not self._ids:
+            self._ids = ids
+            self._parting = Parting.of(self._groups.of_ids(ids).astype(np.intp), self._groups.count)
         slots = {
-            self._groups.key(g): np.flatnonzero(self._group == g) for g in range(self._groups.count)
+            self._groups.key(g): self._parting.order[stretch]
+            for g, stretch in enumerate(self._parting.stretches)
         }
         return {key: _alone(state, slots[key]) for key in keys}
 

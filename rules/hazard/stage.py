@@ -17,7 +17,7 @@ from rules.hazard.score import Scores, classes, combined, contribution, scores
 from rules.hazard.signals import Followed, Held, Signals
 from rules.planning.plans import Plans
 from rules.terrain.ground import Terrain
-from rules.tracks import NEVER
+from rules.tracks import NEVER, ties
 from schemas.frame import Codes, Floats, Longs
 from schemas.frame import Rows as Places
 
@@ -83,7 +83,7 @@ def _run(judge: Judge, before: Followed, part: Part, slot: Places) -> tuple[Foll
     profile = judge.plan.profile
     thresholds = (profile.classes.moderate, profile.classes.high, profile.classes.extreme)
     grade = classes(score, start, thresholds, profile.hysteresis, before.grade[slot])
-    tie = _ties(before, slot, start, part.time_us)
+    tie = ties(part.time_us, start, before.last_us[slot], before.last_count[slot])
     told = _told(judge, before, rows, part, (values, contributions, grade, tie))
     last = start[1:] - 1
     return signals.after(before, grade[last], tie[last] + 1), told
@@ -110,22 +110,6 @@ def _contributions(plan: Plan, values: list[Held | None]) -> list[Floats | None]
         None if held is None else contribution(held.value, part.safe, part.limit, part.weight)
         for held, part in zip(values, plan.profile.parts.values(), strict=True)
     ]
-
-
-def _ties(before: Followed, slot: Places, start: Places, time_us: Longs) -> Longs:
-    """(n,) how many records of the vehicle at the very same time came before."""
-    first = start[:-1]
-    known = np.where(time_us[first] == before.last_us[slot], before.last_count[slot], 0)
-    fresh = np.ones(len(time_us), np.bool_)
-    fresh[1:] = time_us[1:] != time_us[:-1]
-    fresh[first] = True
-    if fresh.all() and not known.any():
-        return np.zeros(len(time_us), np.int64)
-    begin = np.maximum.accumulate(np.where(fresh, np.arange(len(time_us)), 0))
-    offset = np.zeros(len(time_us), np.int64)
-    offset[first] = known
-    ties: Longs = np.arange(len(time_us)) - begin + offset[begin]
-    return ties
 
 
 def _told(

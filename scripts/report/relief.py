@@ -2,12 +2,13 @@
 
 from base64 import b64encode
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field
 
 from connectors.contract import SettingsError
+from connectors.terrain.described import Descriptor, read_descriptor
 from rules.terrain.ground import Ground
 from schemas.frame import BODIES, Floats
 from scripts.report.data import Relief
@@ -20,63 +21,26 @@ _SUN_ALTITUDE: Final = np.radians(45.0)
 _MOST_PIXELS: Final = 512
 _SHOWN_SLOPE: Final = np.tan(np.radians(15.0))
 _MOST_EXAGGERATION: Final = 10.0
-_STEPS: Final = 65_535
 
 _Side = Annotated[int, Field(ge=2, le=16_384)]
 
 
-class _Box(BaseModel):
-    """The outer pixel edges, deg."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    west: float = Field(alias="minLon", ge=-360, le=360)
-    south: float = Field(alias="minLat", ge=-90, le=90)
-    east: float = Field(alias="maxLon", ge=-360, le=360)
-    north: float = Field(alias="maxLat", ge=-90, le=90)
-
-    @model_validator(mode="after")
-    def _is_a_box(self) -> Self:
-        if not (self.west < self.east <= self.west + 360 and self.south < self.north):
-            raise ValueError("give minLon < maxLon and minLat < maxLat, at most one turn wide")
-        return self
-
-
-class _Descriptor(BaseModel):
-    """What a raw elevation grid holds; elevations in m, further keys are let be."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+class _Descriptor(Descriptor):
+    """One of a grid that is read as a whole."""
 
     width: _Side
     height: _Side
-    lowest_m: float = Field(alias="minElev")
-    highest_m: float = Field(alias="maxElev")
-    box: _Box = Field(alias="bbox")
-    body: Literal["earth", "mars", "moon"] = "mars"
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        if self.lowest_m > self.highest_m:
-            raise ValueError("give minElev <= maxElev")
-        return self
 
 
 def read_relief(path: Path | None) -> Relief | None:
-    """The shaded relief of an elevation grid: a JSON descriptor and raw elevations beside it.
+    """The shaded relief of an elevation grid as of ``connectors.terrain.described``.
 
-    The descriptor has ``width``, ``height`` (pixels), ``minElev``, ``maxElev`` (m), ``bbox``
-    (``minLon minLat maxLon maxLat``, deg) and ``body`` (default mars). The elevations lie in the
-    file of the same name that ends in ``.bin``: little-endian uint16, rows from north to south,
-    0 for ``minElev`` to 65535 for ``maxElev``. Raises SettingsError where either is not so.
+    Raises:
+        SettingsError: its descriptor or its elevations are wrong.
     """
     if path is None:
         return None
-    try:
-        found = _Descriptor.model_validate_json(path.read_bytes())
-    except OSError as exc:
-        raise SettingsError(f"--relief `{path}`: cannot be read ({exc.strerror})") from exc
-    except ValidationError as exc:
-        raise SettingsError(f"--relief `{path}`: {_told(exc)}; mend the descriptor") from exc
+    found = read_descriptor(path, "--relief", _Descriptor)
     box = found.box
     bounds = Bounds(west=box.west, south=box.south, east=box.east, north=box.north)
     return hillshade(_elevations(path.with_suffix(".bin"), found), bounds, found.body)
@@ -136,16 +100,7 @@ def _elevations(path: Path, descriptor: _Descriptor) -> Floats:
     if len(raw) != wanted:
         what = f"has {size} bytes where {shape[1]} x {shape[0]} uint16 take {wanted}"
         raise SettingsError(f"--relief `{path}`: {what}; take the grid that the descriptor is of")
-    step_m = (descriptor.highest_m - descriptor.lowest_m) / _STEPS
-    return descriptor.lowest_m + step_m * np.frombuffer(raw, "<u2").reshape(shape)
-
-
-def _told(error: ValidationError) -> str:
-    told = (
-        (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))
-        for each in error.errors()
-    )
-    return "; ".join(f"`{key}`: {what}" if key else what for key, what in told)
+    return descriptor.lowest_m + descriptor.step_m * np.frombuffer(raw, "<u2").reshape(shape)
 
 
 def hillshade(elevation_m: Floats, bounds: Bounds, body: str) -> Relief:

@@ -10,6 +10,8 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
+from connectors.contract import ConnectorSettings, SettingsError
+from connectors.registry import open_sink
 from flows.settings import Settings
 from tests.kills import wait_until
 from tests.probing import probed
@@ -21,6 +23,36 @@ TALKATIVE = (
     "import logging, sys; logging.basicConfig(level=logging.DEBUG, stream=sys.stderr);"
     "from scripts.cli import main; main()"
 )
+
+
+def talkative(env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The watch with a log that tells all."""
+    return subprocess.run(
+        [sys.executable, "-c", TALKATIVE, "run", "watch"],
+        env=env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "amqp://h/v?exchange=a&",
+        "kafka://h/?",
+        "redis://h/0?",
+        "influxdb://h/o/b?",
+        "postgresql://u@h/d?",
+    ],
+)
+def test_a_second_url_in_the_place_of_an_option_shows_no_secret(url):
+    with pytest.raises(SettingsError) as refused:
+        open_sink(f"{url}amqp://u:{SECRET}@h/v=4", ConnectorSettings())
+    assert SECRET not in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_settings_show_no_secret():
@@ -40,15 +72,7 @@ def test_a_login_that_fails_tells_no_secret_even_to_the_log_at_its_most_talkativ
     write_inputs(tmp_path, telemetry(100))
     env = environment(tmp_path, tmp_path, results=url)
     env[f"FARWATCH_{name.upper()}_PASSWORD"] = SECRET
-    done = subprocess.run(
-        [sys.executable, "-c", TALKATIVE, "run", "watch"],
-        env=env,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = talkative(env)
     assert SECRET not in done.stdout + done.stderr
     # PostgreSQL trusts whoever comes, but knows no such user.
     assert done.returncode in (1, 2), done.stderr
@@ -73,15 +97,7 @@ def test_neither_does_one_at_a_broker_or_an_influxdb_that_lets_nobody_in(
     url = results.format(kafka=kafka, nobody=f"127.0.0.1:{unused_tcp_ports[0]}")
     env = environment(tmp_path, tmp_path, results=url)
     env[f"FARWATCH_{secret}"] = SECRET
-    done = subprocess.run(
-        [sys.executable, "-c", TALKATIVE, "run", "watch"],
-        env=env,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = talkative(env)
     assert SECRET not in done.stdout + done.stderr
     assert done.returncode in (1, 2), done.stderr
     assert results.partition(":")[0] in done.stderr

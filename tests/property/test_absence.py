@@ -16,7 +16,7 @@ from schemas.event import ALARM_RAISED
 from schemas.topics import LATE_TELEMETRY
 from schemas.zone_file import load_zones
 from tests.frames import frame_of
-from tests.property.test_rules_on_time import ZONES, brief, final
+from tests.property.test_rules_on_time import ZONES, brief, final, timed
 
 RULES = """
 - {id: silent, when: "true", absent_for: 5s, severity: critical, message: "{vehicle_id} silent"}
@@ -27,7 +27,7 @@ RULES = """
    effective_from: "1970-01-01T00:00:07Z", effective_to: "1970-01-01T00:00:21Z"}
 """
 REGISTRY = Registry.of(load_zones(ZONES, "zones"), load_rules(RULES.encode(), "rules").rules)
-LATENESS_S, SKEW_S, STEP_S = 6, 3, 0.7
+LATENESS_S, SKEW_S = 6, 3
 POLICY = group.Policy(lateness_us=LATENESS_S * 1_000_000)
 VEHICLES = ("a", "b", "c")
 
@@ -44,18 +44,6 @@ record = st.fixed_dictionaries(
 )
 streams = st.lists(record, min_size=1, max_size=60)
 cuts = st.lists(st.integers(0, 60), max_size=12)
-
-
-def timed(records):
-    """The records in order of event time, and in the order they arrive."""
-    made = []
-    for i, r in enumerate(records):
-        one = {k: v for k, v in r.items() if k not in ("x", "delay_s")} | {"time_s": i * STEP_S}
-        if "x" in r:
-            one |= {"longitude": r["x"], "latitude": 2.0}
-        made.append(one)
-    arrival = sorted(range(len(made)), key=lambda i: i * STEP_S + records[i]["delay_s"])
-    return made, [made[i] for i in arrival]
 
 
 def watched(records, at, *, pickled=False, parts=None, ended=True):

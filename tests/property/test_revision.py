@@ -1,7 +1,6 @@
 """Laws of revision: whatever order records come in, the final answer is that of event time."""
 
 import json
-import pickle
 from itertools import pairwise
 
 from hypothesis import example, given, settings
@@ -16,6 +15,7 @@ from schemas.event import payload
 from schemas.topics import COMPLIANCE_VIOLATIONS, GEOFENCING_EVENTS, LATE_TELEMETRY
 from schemas.zone_file import load_zones
 from tests.frames import frame_of
+from tests.judging import judged
 from tests.restarts import restarted, versions_skipped
 
 ZONES = b"""{"type": "FeatureCollection", "features": [
@@ -76,18 +76,7 @@ def timed(records):
 
 
 def watched(records, at, *, pickled=False):
-    states, told = {}, []
-    assessor = Assessor(REGISTRY, Limits(), KeyGroups(2))
-    for a, b in pairwise([0, *sorted(c for c in at if c < len(records)), len(records)]):
-        if a == b:
-            continue
-        for seen in assessor.assess(frame_of(records[a:b])):
-            state = states.get(seen.key, group.GroupState())
-            if pickled:
-                state = pickle.loads(pickle.dumps(state))
-            states[seen.key], deliveries = group.advance(POLICY, REGISTRY, state, seen)
-            told += deliveries
-    return states, told
+    return judged(REGISTRY, POLICY, records, at, pickled=pickled)
 
 
 def final(told, topics=(GEOFENCING_EVENTS, COMPLIANCE_VIOLATIONS)):

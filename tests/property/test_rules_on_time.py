@@ -1,21 +1,17 @@
 """Laws of rules on time: a plain loop over the records says the same, in any order, however cut."""
 
 import json
-import pickle
-from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules import group
-from rules.assessment import Assessor, KeyGroups
-from rules.legs import Limits
 from rules.registry import Registry
 from rules.rulesets import load_rules
 from schemas.event import ALARM_RAISED, payload
 from schemas.topics import COMPLIANCE_VIOLATIONS, LATE_TELEMETRY
 from schemas.zone_file import load_zones
-from tests.frames import frame_of
+from tests.judging import judged
 
 ZONES = b"""{"type": "FeatureCollection", "features": [
 {"type": "Feature", "id": "box", "properties": {"kind": "closed"}, "geometry":
@@ -83,18 +79,7 @@ def timed(records):
 
 
 def watched(records, at, *, pickled=False):
-    states, told = {}, []
-    assessor = Assessor(REGISTRY, Limits(), KeyGroups(2))
-    for a, b in pairwise([0, *sorted(c for c in at if c < len(records)), len(records)]):
-        if a == b:
-            continue
-        for seen in assessor.assess(frame_of(records[a:b])):
-            state = states.get(seen.key, group.GroupState())
-            if pickled:
-                state = pickle.loads(pickle.dumps(state))
-            states[seen.key], deliveries = group.advance(POLICY, REGISTRY, state, seen)
-            told += deliveries
-    return told
+    return judged(REGISTRY, POLICY, records, at, pickled=pickled)[1]
 
 
 def latest(told):
