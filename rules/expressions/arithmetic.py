@@ -31,17 +31,20 @@ MIN_TIMESTAMP_US: Final = -62_135_596_800_000_000
 MAX_TIMESTAMP_US: Final = 253_402_300_799_999_999
 
 
-def compares(compare: Callable[[Any, Any], Any]) -> Kernel:
-    """A comparison; numpy compares int64 with double as double, as Google's runtime does."""
+def holds(test: Callable[..., Any]) -> Kernel:
+    """Whether something holds of the operands, a comparison or another test, in rows that have all.
 
-    def kernel(a: Value, b: Value) -> Value:
-        return truth(compare(a.data, b.data), (a, b))
+    numpy compares int64 with double as double, as Google's runtime does.
+    """
+
+    def kernel(*values: Value) -> Value:
+        return truth(test(*(value.data for value in values)), values)
 
     return kernel
 
 
 def computes(compute: Callable[..., Any]) -> Kernel:
-    """A computation that cannot fail."""
+    """A computation that cannot fail; of what is true or false see ``holds``."""
 
     def kernel(*values: Value) -> Value:
         return strict(compute(*(value.data for value in values)), values)
@@ -130,10 +133,10 @@ KERNELS: Final[dict[str, Kernel]] = {
     "logical_or": disjunction,
     "logical_not": negation,
     "conditional": conditional,
-    "equals": compares(operator.eq),
-    "not_equals": compares(operator.ne),
+    "equals": holds(operator.eq),
+    "not_equals": holds(operator.ne),
     **{
-        f"{name}_{type_}": compares(compare)
+        f"{name}_{type_}": holds(compare)
         for name, compare in _COMPARISONS.items()
         for type_ in _ORDERED
     },

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rules.expressions.arithmetic import computes, computes_or_fails
+from rules.expressions.arithmetic import computes, computes_or_fails, holds
 from rules.expressions.values import Kernel
 from schemas.frame import Bools
 
@@ -44,10 +44,8 @@ _OF_DOUBLES: Final[dict[str, Callable[..., Any]]] = {
     "abs": np.abs,
     "sign": np.sign,
     "sqrt": np.sqrt,
-    "isNaN": np.isnan,
-    "isInf": np.isinf,
-    "isFinite": np.isfinite,
 }
+_TESTS_OF_DOUBLES: Final = {"isNaN": np.isnan, "isInf": np.isinf, "isFinite": np.isfinite}
 _OF_INTS: Final[dict[str, Callable[..., Any]]] = {
     "sign_int": np.sign,
     "sqrt_int": lambda a: np.sqrt(a.astype(np.float64)),
@@ -63,6 +61,7 @@ LISTED: Final = {
 
 KERNELS: Final[dict[str, Kernel]] = {
     **{f"math_{name}_double": computes(compute) for name, compute in _OF_DOUBLES.items()},
+    **{f"math_{name}_double": holds(test) for name, test in _TESTS_OF_DOUBLES.items()},
     **{f"math_{name}": computes(compute) for name, compute in _OF_INTS.items()},
     "math_abs_int": computes_or_fails(_absolute),
     **{

@@ -137,6 +137,18 @@ def test_arithmetic_keeps_doubles_and_integers_apart(text: str, codes: list[int]
     assert judged(text) == codes
 
 
+@pytest.mark.parametrize("test", ["isNaN", "isInf", "isFinite"])
+def test_what_is_tested_of_a_number_that_is_not_there_is_unknown(test: str) -> None:
+    finite = test == "isFinite"
+    assert judged(f"math.{test}(depth_m)") == [finite, finite, U, finite]
+    assert judged(f"!math.{test}(depth_m)") == [not finite, not finite, U, not finite]
+    for text in (f"math.{test}(depth_m) || kind == 'x'", f"kind == 'x' || math.{test}(depth_m)"):
+        assert judged(text) == [finite, finite, U, finite]
+    assert judged(f"math.{test}(depth_m) && kind != 'x'") == [finite, finite, U, finite]
+    # A number that cannot be computed is an error, as everywhere.
+    assert judged(f"math.{test}(double(1 / sequence)) || kind == 'x'") == [finite, finite, U, E]
+
+
 @pytest.mark.parametrize(
     ("text", "codes"),
     [
