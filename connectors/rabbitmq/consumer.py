@@ -66,6 +66,9 @@ class Consumer:
         self.acked = 0
         """The tag up to which this channel's deliveries are acknowledged."""
         self._link: Link | None = None
+        # What to stop consuming by, and whether that was asked for and was answered.
+        self._tag = ""
+        self._leaving = self._left = False
         # When the last delivery came, or consuming began; None while not consuming.
         self._quiet_since: float | None = None
         # Whether the queue was asked what it holds and has not answered, and how often in a row it
@@ -151,15 +154,28 @@ class Consumer:
             self._ask(self._link.channel, self._answered)
         return self._empty_answers >= 2
 
-    def fit(self, prefetch: int) -> None:
-        """Consume anew if ``prefetch`` is another one: what is un-acked will come again."""
-        if prefetch == self.prefetch:
+    def fit(self, prefetch: int, taken: int) -> None:
+        """Come to consume with another ``prefetch``; ``taken`` is the last tag taken, 0 = none.
+
+        Of a queue only once nothing is un-acked. What was un-acked a quorum queue gives to the next
+        consumer first; what that one had of it and did not ack either comes behind the rest: one
+        that takes fewer than were un-acked changes the order.
+        """
+        fits = prefetch == self.prefetch and not self._leaving
+        if fits or self._link is None or self._quiet_since is None:
             return
-        self.prefetch = prefetch
-        if self._link is not None:
-            self._link.poll()  # Sends the last ack.
-        self.close()
-        self._forget()
+        channel = self._link.channel
+        if self._to.stream:
+            self.prefetch = prefetch
+            self.close()
+            self._forget()
+        elif not self._leaving:
+            self._leaving = True
+            channel.basic_cancel(self._tag, callback=self._gone)
+        elif self._left and not self.waiting and self.acked >= taken:
+            self._leaving = self._left = False
+            self.prefetch = prefetch
+            self._begin(channel)
 
     def close(self) -> None:
         """Cut the connection; acknowledges nothing."""
@@ -173,8 +189,11 @@ class Consumer:
         # Pipelined: the broker takes them in order, and a refusal closes the channel.
         if not self._to.stream:
             channel.queue_declare(self._to.queue, passive=True, callback=self._lined_up)
+        self._begin(channel)
+
+    def _begin(self, channel: Any) -> None:
         channel.basic_qos(prefetch_count=self.prefetch)
-        channel.basic_consume(
+        self._tag = channel.basic_consume(
             self._to.queue,
             self._delivered,
             arguments=self._to.arguments(),
@@ -193,6 +212,9 @@ class Consumer:
         if self._lost_at is not None:
             self._lost_at, self._delays_s = None, delays_s()
         note_answer(self._to.address.name)
+
+    def _gone(self, _method: object) -> None:
+        self._left = True
 
     def _delivered(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:
         del channel
@@ -219,7 +241,7 @@ class Consumer:
         self.waiting.clear()
         self.acked = 0
         self._quiet_since = None
-        self._asking = False
+        self._asking = self._leaving = self._left = False
 
     def _not_quiet(self) -> None:
         self._quiet_since = monotonic()

@@ -26,8 +26,12 @@ class Position:
 class Mark(Protocol):
     """What is known of the deliveries so far; ``kept`` is the ``mark`` of a ``Position``."""
 
-    def reconnected(self, prefetch: int) -> None:
-        """What was un-acked comes again; at most ``prefetch`` deliveries will be un-acked."""
+    def unacked_at_most(self, prefetch: int) -> None:
+        """So many deliveries may be un-acked from now on."""
+        ...
+
+    def reconnected(self) -> None:
+        """What was un-acked comes again."""
         ...
 
     def arguments(self) -> dict[str, Any]:
@@ -57,9 +61,13 @@ class Seen:
     def __init__(self, kept: bytes | int | None) -> None:
         self._window = Window(kept if isinstance(kept, bytes) else b"")
 
-    def reconnected(self, prefetch: int) -> None:
+    def unacked_at_most(self, prefetch: int) -> None:
+        """As many are kept as can come again."""
+        self._window.unacked_at_most(prefetch)
+
+    def reconnected(self) -> None:
         """Redeliveries are told by their identity."""
-        self._window.reconnected(prefetch)
+        self._window.reconnected()
 
     def arguments(self) -> dict[str, Any]:
         """None: the broker knows what is un-acked."""
@@ -92,8 +100,11 @@ class Offset:
         self._next = kept if isinstance(kept, int) else None
         self._since = since
 
-    def reconnected(self, prefetch: int) -> None:
-        """Redeliveries are told by their offset, however many there are."""
+    def unacked_at_most(self, prefetch: int) -> None:
+        """An offset stands for any number."""
+
+    def reconnected(self) -> None:
+        """Redeliveries are told by their offset."""
 
     def arguments(self) -> dict[str, Any]:
         """Where to go on."""

@@ -147,20 +147,23 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self._origin = f"amqp:{part}"
         self._mark = queues.mark(position.mark)
         self._caution = Caution(position.trial)
-        prefetch = queues.options.prefetch or position.prefetch
+        # Never fewer than may be un-acked from the life before: see `Consumer.fit`.
+        wanted = queues.options.prefetch or position.prefetch
+        prefetch = wanted if position.mark is None else max(wanted, position.prefetch)
+        self._mark.unacked_at_most(prefetch)
         subscription = queues.subscription(part, self._mark)
         self._consumer = Consumer(subscription, prefetch, self._connected)
         # Tags of this channel: the last taken, and the last of the epoch that has just ended.
         self._taken_tag = self._closed_tag = 0
         self._unacked = UNACKED.labels(queues.name, part)
-        self._wanted_prefetch = prefetch
+        self._wanted_prefetch = wanted
         self._epoch_messages = self._epoch_bytes = self._done_bytes = 0
         self._most_rows = queues.settings.batch_rows
 
     def next_batch(self) -> list[Message | Reject]:
         # The first call after snapshot(): that epoch is committed cluster-wide.
         self._consumer.ack(self._closed_tag)
-        self._consumer.fit(self._wanted_prefetch)
+        self._consumer.fit(self._wanted_prefetch, self._taken_tag)
         if self._queues.epoch.full() or not self._most_rows:
             if self._queues.epoch.intake.closed:
                 self._consumer.flush()
@@ -180,12 +183,14 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self._queues.epoch.end(self._part)
         self._unacked.set(self._taken_tag - self._consumer.acked)
         self._closed_tag = self._taken_tag
-        if self._queues.options.prefetch is None:
+        if self._wanted_prefetch == self._consumer.prefetch and not self._queues.options.prefetch:
             messages, size = self._epoch_messages, self._epoch_bytes
-            self._wanted_prefetch = fitting_prefetch(self._consumer.prefetch, messages, size)
+            self._wanted_prefetch = fitting_prefetch(self._wanted_prefetch, messages, size)
         self._epoch_messages = self._epoch_bytes = 0
         self._caution.epoch_ended()
-        return Position(self._mark.kept(), self._wanted_prefetch, self._caution.trial)
+        prefetch = max(self._wanted_prefetch, self._consumer.prefetch)
+        self._mark.unacked_at_most(prefetch)
+        return Position(self._mark.kept(), prefetch, self._caution.trial)
 
     def close(self) -> None:
         # Not acknowledged: the last epoch may never be committed.
@@ -196,7 +201,7 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self.close()
 
     def _connected(self) -> None:
-        self._mark.reconnected(self._consumer.prefetch)
+        self._mark.reconnected()
         self._taken_tag = self._closed_tag = 0
 
     def _ended(self) -> bool:

@@ -34,10 +34,13 @@ class Window:
         self._connection = 1
         self._size = len(self._connection_of)
 
-    def reconnected(self, prefetch: int) -> None:
-        """Deliveries come over a new connection from now on, at most ``prefetch`` un-acked."""
-        self._connection += 1
+    def unacked_at_most(self, prefetch: int) -> None:
+        """So many deliveries may be un-acked from now on; never keeps fewer than before."""
         self._size = max(self._size, 2 * prefetch)
+
+    def reconnected(self) -> None:
+        """Deliveries come over a new connection from now on."""
+        self._connection += 1
 
     def known(self, message_id: str | None, body: bytes) -> bool:
         """Whether the delivery was handed out before."""

@@ -11,21 +11,20 @@ from tests.killing import kill_until_done, popen
 from tests.rabbitmq_broker import new_broker
 from tests.watching import command, environment, rows, run, telemetry, told, write_inputs
 
-RECORDS = 4_000
-PACE = {"epoch_s": 0.05, "epoch_rows": 60, "frame_rows": 60}
+PACE = {"epoch_s": 0.05, "epoch_rows": 30, "frame_rows": 30}
+LONGEST_S = 0.5
+MOST_A_LIFE = 30 * LONGEST_S / 0.05
+"""Records at most, after the first were told of."""
 
 
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("inputs")
-    write_inputs(folder, telemetry(RECORDS))
+def inputs_of(kills, folder):
+    """More records than lives of random length read before so many kills, in a new folder."""
+    write_inputs(folder, telemetry(round(kills * MOST_A_LIFE)))
     return folder
 
 
-@pytest.fixture(scope="module")
-def undisturbed(inputs, tmp_path_factory):
+def undisturbed(inputs, out):
     """What a run over the same records in a file tells."""
-    out = tmp_path_factory.mktemp("undisturbed")
     done = run(command("watch", "--quiet"), environment(inputs, out))
     assert done.returncode == 0, done.stderr
     return out
@@ -50,8 +49,10 @@ def events(out):
     ],
 )
 def test_every_record_counts_once_however_often_the_flow_is_killed(
-    rabbitmq_url, inputs, undisturbed, tmp_path, kind, kills
+    rabbitmq_url, tmp_path, kind, kills
 ):
+    inputs = inputs_of(kills, tmp_path / "inputs")
+    expected = undisturbed(inputs, tmp_path / "undisturbed")
     with new_broker(rabbitmq_url) as broker:
         stream = {"type": "stream"} if kind == "stream" else {}
         url = broker.source(queues=1, until="end", **stream)
@@ -63,10 +64,10 @@ def test_every_record_counts_once_however_often_the_flow_is_killed(
         def start():
             return [popen(command("watch", "--quiet"), env, tmp_path)]
 
-        done = kill_until_done(start, tmp_path, random.Random(kills), kills, longest_s=0.5)
+        done = kill_until_done(start, tmp_path, random.Random(kills), kills, longest_s=LONGEST_S)
         assert done >= kills
-        assert without_origin(told(tmp_path)) == without_origin(told(undisturbed))
-        assert dead_letters(tmp_path) == dead_letters(undisturbed)
-        assert events(tmp_path) == events(undisturbed)
+        assert without_origin(told(tmp_path)) == without_origin(told(expected))
+        assert dead_letters(tmp_path) == dead_letters(expected)
+        assert events(tmp_path) == events(expected)
         if kind == "queue":
             assert broker.count(f"{broker.exchange}.0") == 0

@@ -162,6 +162,38 @@ def test_prefetch_grows_with_what_comes_and_order_is_kept(broker):
     assert reading.snapshot().prefetch == 30_000
 
 
+@pytest.fixture
+def left_behind(broker):
+    """3000 records, of which a life read 1000, committed that, and had all others un-acked."""
+    records = [record(n) for n in range(3000)]
+    before = Reading(broker.source(until="end"), settings=ConnectorSettings(batch_rows=100))
+    broker.publish(records)
+    before.take(1000)
+    state = before.snapshot()
+    assert state.prefetch == 30_000
+    before.take(1500)
+    before.die()
+    return state, records[1000:]
+
+
+def test_order_is_kept_by_lives_that_begin_without_a_state(broker, left_behind):
+    reading = Reading(broker.source(until="end"), settings=ConnectorSettings(batch_rows=100))
+    assert reading.take_all() == left_behind[1]
+
+
+def test_order_is_kept_by_lives_that_are_told_a_smaller_prefetch(broker, left_behind):
+    state, records = left_behind
+    for prefetch in (40, 70):
+        url = broker.source(until="end", prefetch=prefetch)
+        reading = Reading(url, state, settings=ConnectorSettings(batch_rows=100))
+        assert reading.take(1, in_one_epoch=True)[0] == records[0]
+        reading.die()
+    reading = Reading(broker.source(until="end", prefetch=40), state)
+    assert reading.take_all() == records
+    assert reading.snapshot().prefetch == 40
+    assert broker.count(f"{broker.exchange}.0") == 0
+
+
 def test_a_lost_connection_loses_and_doubles_nothing(broker, proxy):
     reading = Reading(through(broker.source(until="end"), proxy))
     broker.publish(RECORDS)

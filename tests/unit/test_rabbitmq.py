@@ -272,12 +272,14 @@ def test_bytes_out_of_step_are_refused():
 
 def test_a_redelivery_is_told_by_its_message_id_else_by_its_body():
     window = Window()
-    window.reconnected(10)
+    window.unacked_at_most(10)
+    window.reconnected()
     assert window.first_time("m1", b"a")
     assert window.first_time(None, b"a")
     kept = window.kept()
     resumed = Window(kept)
-    resumed.reconnected(10)
+    resumed.unacked_at_most(10)
+    resumed.reconnected()
     assert not resumed.first_time("m1", b"other")
     assert not resumed.first_time(None, b"a")
     assert resumed.first_time("m2", b"b")
@@ -285,7 +287,8 @@ def test_a_redelivery_is_told_by_its_message_id_else_by_its_body():
 
 def test_equal_bodies_without_an_id_are_two_messages_on_one_connection():
     window = Window()
-    window.reconnected(10)
+    window.unacked_at_most(10)
+    window.reconnected()
     assert window.first_time(None, b"{}")
     assert window.first_time(None, b"{}")
     assert window.first_time("m1", b"{}")
@@ -305,7 +308,8 @@ def test_no_message_is_lost_or_counted_twice_however_often_the_flow_dies(prefetc
     left, counted, state = list(range(40)), [], b""
     for life in [*lives, [(40, True)] * 42]:
         window = Window(state)
-        window.reconnected(prefetch)
+        window.unacked_at_most(prefetch)
+        window.reconnected()
         # All that is un-acked comes again, in any order; then new ones as acks make room.
         coming = data.draw(st.permutations(left[:prefetch]))
         for most, arrives in life:
@@ -323,13 +327,15 @@ def test_no_message_is_lost_or_counted_twice_however_often_the_flow_dies(prefetc
 
 def test_a_window_keeps_twice_the_prefetch_and_never_less_than_it_came_with():
     window = Window()
-    window.reconnected(5)
+    window.unacked_at_most(5)
+    window.reconnected()
     for n in range(100):
         window.first_time(f"m{n}", b"")
     kept = window.kept()
     assert len(kept) == 10 * 8
     resumed = Window(kept)
-    resumed.reconnected(1)
+    resumed.unacked_at_most(1)
+    resumed.reconnected()
     resumed.first_time("new", b"")
     assert len(resumed.kept()) == 10 * 8
     assert not resumed.first_time("m99", b"")
