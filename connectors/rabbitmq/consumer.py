@@ -66,9 +66,10 @@ class Consumer:
         self.acked = 0
         """The tag up to which this channel's deliveries are acknowledged."""
         self._link: Link | None = None
-        # What to stop consuming by, and whether that was asked for and was answered.
+        # What to stop consuming by; whether that was asked for, whether all that may be un-acked
+        # had come then, and whether it was answered.
         self._tag = ""
-        self._leaving = self._left = False
+        self._leaving = self._all_came = self._left = False
         # When the last delivery came, or consuming began; None while not consuming.
         self._quiet_since: float | None = None
         # Whether the queue was asked what it holds and has not answered, and how often in a row it
@@ -157,25 +158,38 @@ class Consumer:
     def fit(self, prefetch: int, taken: int) -> None:
         """Come to consume with another ``prefetch``; ``taken`` is the last tag taken, 0 = none.
 
-        Of a queue only once nothing is un-acked. What was un-acked a quorum queue gives to the next
-        consumer first; what that one had of it and did not ack either comes behind the rest: one
-        that takes fewer than were un-acked changes the order.
+        Call it before ``ack``. What was un-acked a quorum queue gives to the next consumer first,
+        and behind that what it had of it and did not ack either: the order changes where one takes
+        fewer than were un-acked. So we stop consuming, and begin anew once nothing is un-acked. We
+        stop when all that may be un-acked has come: what is on its way then stays un-acked until
+        the connection is closed. To take fewer we do not wait for that, which may be too much.
         """
         fits = prefetch == self.prefetch and not self._leaving
         if fits or self._link is None or self._quiet_since is None:
             return
         channel = self._link.channel
         if self._to.stream:
-            self.prefetch = prefetch
-            self.close()
-            self._forget()
+            self._begin_anew(prefetch)
         elif not self._leaving:
-            self._leaving = True
-            channel.basic_cancel(self._tag, callback=self._gone)
+            last = self.waiting[-1].tag if self.waiting else taken
+            self._all_came = last - self.acked == self.prefetch
+            if self._all_came or prefetch < self.prefetch:
+                self._leaving = True
+                channel.basic_cancel(self._tag, callback=self._gone)
         elif self._left and not self.waiting and self.acked >= taken:
+            if not self._all_came:
+                self._begin_anew(prefetch)
+                return
             self._leaving = self._left = False
             self.prefetch = prefetch
             self._begin(channel)
+
+    def _begin_anew(self, prefetch: int) -> None:
+        """Consume over another connection: what is un-acked will come again."""
+        self.prefetch = prefetch
+        self.flush()  # Sends the last ack.
+        self.close()
+        self._forget()
 
     def close(self) -> None:
         """Cut the connection; acknowledges nothing."""

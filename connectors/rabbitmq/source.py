@@ -161,9 +161,9 @@ class _Queue(StatefulSourcePartition[Message | Reject, Position]):
         self._most_rows = queues.settings.batch_rows
 
     def next_batch(self) -> list[Message | Reject]:
+        self._consumer.fit(self._wanted_prefetch, self._taken_tag)
         # The first call after snapshot(): that epoch is committed cluster-wide.
         self._consumer.ack(self._closed_tag)
-        self._consumer.fit(self._wanted_prefetch, self._taken_tag)
         if self._queues.epoch.full() or not self._most_rows:
             if self._queues.epoch.intake.closed:
                 self._consumer.flush()
