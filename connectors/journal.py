@@ -32,6 +32,7 @@ from schemas.metrics import RECOVERY_BYTES
 
 INLINE_BYTES: Final = 64 << 10
 """What a lane's snapshot may hold of records itself, so that small states need no file."""
+PHASES: Final = 16
 SEGMENT_BYTES: Final = 4 << 20
 SYNC_THREADS: Final = 4
 """Files synced at once: 16 in turn take 40 ms where 4 at once take 15 (virtual disk, ext4)."""
@@ -99,6 +100,9 @@ class Lane:
         self._sizes = _sizes(folder)
         self._current = ""
         self._begun = 0
+        # Lanes of a step fill evenly: so that not all of them sync in the same epoch, each begins
+        # at a point of its own.
+        self._most_inline = journal.inline_bytes * (1 + crc32(key.encode()) % PHASES) // PHASES
         # Segments that the two snapshots before name, of this execution.
         self._named: deque[set[str]] = deque(maxlen=2)
         # When a segment was first found to be named by no snapshot that may be resumed from.
@@ -128,7 +132,8 @@ class Lane:
         loose = {n: record for n, record in kept.items() if isinstance(record, bytes)}
         sync = _nothing
         with _translated(self._folder):
-            if sum(map(len, loose.values())) > self._journal.inline_bytes:
+            if sum(map(len, loose.values())) > self._most_inline:
+                self._most_inline = self._journal.inline_bytes
                 with self._open() as file:
                     kept |= self._append(file, loose)
                     sync = self._sync(file)

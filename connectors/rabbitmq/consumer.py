@@ -123,6 +123,7 @@ class Consumer:
         """Acknowledge all deliveries up to ``tag``, 0 = none."""
         if tag > self.acked and self._link is not None and self._link.channel is not None:
             self._link.channel.basic_ack(tag, multiple=True)
+            self._link.poll()  # `receive` sends nothing while enough waits.
             self.acked = tag
             self._not_quiet()  # There is room for more.
 

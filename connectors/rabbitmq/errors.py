@@ -37,6 +37,17 @@ class AbsentError(RefusedError):
     """The broker has no queue or exchange of that name."""
 
 
+class UnlikeError(RefusedError):
+    """What is there is of another form, or the broker knows no such form."""
+
+
+_REFUSED: Final = {
+    NOT_FOUND: AbsentError,
+    PRECONDITION_FAILED: UnlikeError,
+    COMMAND_INVALID: UnlikeError,
+}
+
+
 def is_transient(exc: BaseException) -> bool:
     """Whether trying again later may succeed."""
     code = _reply_code(exc)
@@ -55,7 +66,7 @@ def translated(exc: BaseException, name: str) -> ConnectorError:
     if is_transient(exc):
         full = _reply_code(exc) == RESOURCE_ERROR
         return FullError(message) if full else UnavailableError(message)
-    return (AbsentError if _reply_code(exc) == NOT_FOUND else RefusedError)(message)
+    return _REFUSED.get(_reply_code(exc) or 0, RefusedError)(message)
 
 
 def _said(exc: BaseException) -> str:
@@ -77,10 +88,10 @@ def _reply(code: int, text: str) -> str:
             f"{what} is there with `{found['arg']}` {_unquoted(found['theirs'])}, not "
             f"{_unquoted(found['ours'])}; delete it or name another"
         )
-    if code == COMMAND_INVALID and "x-consistent-hash" in text:
+    if code == COMMAND_INVALID and "-hash" in text:
         return (
-            "knows no exchange of type `x-consistent-hash`; run `rabbitmq-plugins enable "
-            "rabbitmq_consistent_hash_exchange` on the broker"
+            "knows no exchange that hashes; run `rabbitmq-plugins enable rabbitmq_sharding` on "
+            "the broker"
         )
     remedy = {
         ACCESS_REFUSED: "; check user and password (FARWATCH_RABBITMQ_PASSWORD) and permissions",

@@ -1,7 +1,8 @@
 """One AMQP connection with one channel, driven by whoever holds it: no thread of its own."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from time import monotonic
 from typing import Any, Final
 
@@ -212,6 +213,13 @@ class Link:
 
     def _on_unblocked(self, _connection: object, _method: object) -> None:
         self.blocked = None
+
+
+@contextmanager
+def opened(address: Address, timeout_s: float) -> Iterator[Link]:
+    """A link whose channel is open, closed at the end; raises as ``Link.wait`` does."""
+    with closing(Link(address, timeout_s)) as link:
+        yield link.open()
 
 
 def _nothing() -> None:

@@ -6,7 +6,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from connectors.contract import ConnectorSettings, RefusedError, SettingsError
 from connectors.rabbitmq.address import Address
-from connectors.rabbitmq.link import Link
+from connectors.rabbitmq.link import Link, opened
 from connectors.rabbitmq.options import read_sink_url
 from connectors.rabbitmq.publisher import Outgoing, Publisher
 from connectors.rabbitmq.topology import declare_results, is_there
@@ -64,11 +64,8 @@ class _Exchanges(FixedPartitionedSink[Delivery, None]):
 
     def list_parts(self) -> list[str]:
         # Called once, at the start: the topics are there even if nothing happens.
-        link = Link(self._address, self._settings.timeout_s)
-        try:
-            self._declare(link.open())
-        finally:
-            link.close()
+        with opened(self._address, self._settings.timeout_s) as link:
+            self._declare(link)
         return ["rabbitmq"]
 
     def part_fn(self, item_key: str) -> int:

@@ -1,5 +1,6 @@
 """Telemetry from queues and streams: acknowledged once its epoch is committed, never earlier."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,10 +13,16 @@ from connectors.rabbitmq.address import Address
 from connectors.rabbitmq.caution import Caution
 from connectors.rabbitmq.consumer import Consumer, Subscription
 from connectors.rabbitmq.frames import Delivered
-from connectors.rabbitmq.link import Link
+from connectors.rabbitmq.link import opened
 from connectors.rabbitmq.marks import Mark, Offset, Position, Seen
 from connectors.rabbitmq.options import SourceOptions, read_source_url
-from connectors.rabbitmq.topology import declare_telemetry, is_there, shard_names
+from connectors.rabbitmq.topology import (
+    RING,
+    declare_hash,
+    declare_telemetry,
+    is_there,
+    shard_names,
+)
 from connectors.trials import TRIALS
 from schemas.message import Message, Reject
 
@@ -26,6 +33,8 @@ FIRST_PREFETCH: Final = 256
 LEAST_PREFETCH: Final = 16
 MOST_PREFETCH: Final = 30_000
 IDLE: Final = timedelta(milliseconds=2)
+
+_log: Final = logging.getLogger(__name__)
 
 
 class RabbitSource:
@@ -49,17 +58,28 @@ class RabbitSource:
             if options.queue:
                 self._demand(options.queue)
                 return
-            link = Link(self._address, self._settings.timeout_s)
-            try:
-                for exchange in options.exchanges:
-                    max_age = options.max_age if options.streams else None
-                    declare_telemetry(link.open(), exchange, options.queues, max_age)
-            finally:
-                link.close()
+            for exchange in options.exchanges:
+                self._declare(exchange)
             for exchange in options.exchanges:
                 self._refuse_more(exchange)
         except RefusedError as exc:
             raise SettingsError(str(exc)) from exc
+
+    def _declare(self, exchange: str) -> None:
+        options, timeout_s = self._options, self._settings.timeout_s
+        kind = declare_hash(self._address, timeout_s, exchange, streams=options.streams)
+        if kind == RING and options.queues > 1:
+            _log.warning(
+                "`%s`: the queues of `%s` share a ring that changes when the broker restarts, and"
+                " with it the order of a vehicle's records; run `rabbitmq-plugins enable"
+                " rabbitmq_sharding`, drain the queues and delete the exchange `%s.hash`",
+                self._address.name,
+                exchange,
+                exchange,
+            )
+        max_age = options.max_age if options.streams else None
+        with opened(self._address, timeout_s) as link:
+            declare_telemetry(link, exchange, options.queues, kind, max_age)
 
     def build(
         self, on_progress: Progress | None = None
@@ -89,11 +109,8 @@ class RabbitSource:
             )
 
     def _is_there(self, queue: str) -> bool:
-        link = Link(self._address, self._settings.timeout_s)
-        try:
-            return is_there(link.open(), queue)
-        finally:
-            link.close()
+        with opened(self._address, self._settings.timeout_s) as link:
+            return is_there(link, queue)
 
 
 class _Queues(FixedPartitionedSource[Message | Reject, Position]):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
@@ -12,7 +13,12 @@ from connectors.rabbitmq.errors import AbsentError
 from connectors.rabbitmq.link import Link
 from connectors.rabbitmq.options import read_source_url
 from connectors.rabbitmq.publisher import Outgoing, Publisher
-from connectors.rabbitmq.topology import EVERYTHING, declare_results, declare_telemetry
+from connectors.rabbitmq.topology import (
+    EVERYTHING,
+    declare_hash,
+    declare_results,
+    declare_telemetry,
+)
 from schemas.topics import BETWEEN_TOPICS, RESULT_TOPICS
 
 CONTENT_TYPE: Final = "application/json"
@@ -46,9 +52,15 @@ class TelemetryPublisher:
         self._together: list[Outgoing] = []
         self._sent_at = monotonic()
         max_age = options.max_age if options.streams else None
+        exchange = self._exchange
+
+        @cache
+        def hash_kind() -> str:
+            timeout_s = settings.timeout_s
+            return declare_hash(address, timeout_s, exchange, streams=options.streams)
 
         def declare(link: Link) -> None:
-            declare_telemetry(link, self._exchange, options.queues, max_age)
+            declare_telemetry(link, exchange, options.queues, hash_kind(), max_age)
 
         self._publisher = Publisher(address, settings.timeout_s, declare, mandatory=True)
         try:

@@ -1,7 +1,7 @@
 """Exchanges and queues, declared the same way every time: all durable, all safe to repeat.
 
-Telemetry: a topic exchange of the topic's name, a consistent-hash exchange behind it, and N
-quorum queues (or streams) behind that, so that a vehicle (its routing key) stays on one queue.
+Telemetry: a topic exchange of the topic's name, an exchange that hashes behind it, and N quorum
+queues (or streams) behind that, so that a vehicle (its routing key) stays on one queue.
 Results: a topic exchange of the topic's name, and a quorum queue of that name that keeps events
 until somebody reads them.
 """
@@ -9,13 +9,17 @@ until somebody reads them.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from connectors.rabbitmq.errors import AbsentError
-from connectors.rabbitmq.link import Link
+from connectors.rabbitmq.address import Address
+from connectors.rabbitmq.errors import AbsentError, UnlikeError
+from connectors.rabbitmq.link import Link, opened
 
-HASH_EXCHANGE: Final = "x-consistent-hash"
+STABLE, RING = "x-modulus-hash", "x-consistent-hash"
+"""Exchanges that hash. The first numbers its queues by their names. The ring of the second is made
+anew when the broker starts, in any order (RabbitMQ 3.10): vehicles then change queues, and what
+comes next of them may be read before what waits in the queue before."""
 EVERYTHING: Final = "#"
 ONE_SHARE: Final = "1"
-"""As the binding key of a consistent-hash exchange: each queue gets the same share."""
+"""As the binding key of a ring: each queue gets the same share."""
 
 QUORUM: Final[dict[str, Any]] = {"x-queue-type": "quorum"}
 # One consumer at a time keeps the order while a process takes over from another. RabbitMQ 4
@@ -32,10 +36,33 @@ def shard_names(exchange: str, queues: int, *, streams: bool) -> list[str]:
     return [f"{_stem(exchange, streams=streams)}.{number}" for number in range(queues)]
 
 
+def declare_hash(address: Address, timeout_s: float, exchange: str, *, streams: bool) -> str:
+    """Declare the exchange that hashes; its type: stable where the broker knows that.
+
+    One that is there keeps its type.
+
+    Raises:
+        ConnectorError: unavailable, or refused.
+    """
+    name = f"{_stem(exchange, streams=streams)}.hash"
+    with opened(address, timeout_s) as link:
+        try:
+            _declare_exchange(link, name, STABLE)
+        except UnlikeError:
+            pass
+        else:
+            return STABLE
+    with opened(address, timeout_s) as link:
+        _declare_exchange(link, name, RING)
+    return RING
+
+
 def declare_telemetry(
-    link: Link, exchange: str, queues: int, stream_max_age: str | None = None
+    link: Link, exchange: str, queues: int, hash_kind: str, stream_max_age: str | None = None
 ) -> None:
     """Declare exchange, hash exchange and queues; streams where ``stream_max_age`` is given.
+
+    ``hash_kind``: as ``declare_hash`` says.
 
     Raises:
         ConnectorError: unavailable, or refused: what is there is not of this form.
@@ -46,7 +73,7 @@ def declare_telemetry(
     names = shard_names(exchange, queues, streams=streams)
     channel = link.channel
     _declare_exchange(link, exchange, "topic")
-    _declare_exchange(link, f"{stem}.hash", HASH_EXCHANGE)
+    _declare_exchange(link, f"{stem}.hash", hash_kind)
     for name in names:
         link.call(channel.queue_declare, queue=name, durable=True, arguments=arguments)
         link.call(channel.queue_bind, queue=name, exchange=f"{stem}.hash", routing_key=ONE_SHARE)

@@ -21,6 +21,7 @@ _PLUGINS = (
     "rabbitmq_stream",
     "rabbitmq_stream_management",
     "rabbitmq_consistent_hash_exchange",
+    "rabbitmq_sharding",
 )
 # Schedulers that sleep when idle instead of spinning, and a distribution port on loopback only.
 _ERLANG = "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"

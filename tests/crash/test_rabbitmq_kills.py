@@ -1,6 +1,7 @@
 """kill -9 of a flow that reads messages without ids from RabbitMQ: each record counts once."""
 
 import random
+import time
 
 import pytest
 
@@ -8,7 +9,10 @@ from connectors.contract import ConnectorSettings
 from connectors.registry import open_source
 from tests.far_sides import without_origin
 from tests.killing import kill_until_done, popen
+from tests.kills import SETTLED_S
 from tests.rabbitmq_broker import new_broker
+from tests.rabbitmq_reading import eventually, record
+from tests.services import service_control
 from tests.watching import command, environment, rows, run, telemetry, told, write_inputs
 
 PACE = {"epoch_s": 0.05, "epoch_rows": 30, "frame_rows": 30}
@@ -36,6 +40,26 @@ def dead_letters(out):
 
 def events(out):
     return {table: found for table, found in rows(out).items() if table != "dead_letters"}
+
+
+def queues_of(broker, queues):
+    """Vehicle's routing key -> the queue that its telemetry goes to."""
+    broker.publish([record(number, vehicles=40) for number in range(40)])
+    eventually(lambda: sum(map(broker.count, queues)) == 40)
+    return {key: queue for queue in queues for _, key, _ in broker.take(queue)}
+
+
+def test_vehicles_keep_to_their_queues_when_the_broker_is_killed(rabbitmq_url):
+    server = service_control("rabbitmq")
+    with new_broker(rabbitmq_url) as broker:
+        open_source(broker.source(queues=4), ConnectorSettings()).check()
+        queues = [f"{broker.exchange}.{number}" for number in range(4)]
+        before = queues_of(broker, queues)
+        assert (len(before), set(before.values())) == (40, set(queues))
+        time.sleep(SETTLED_S)  # noqa: TID251 (so that the queues come back with a leader)
+        server.kill9()
+        server.start()
+        assert queues_of(broker, queues) == before
 
 
 @pytest.mark.parametrize(

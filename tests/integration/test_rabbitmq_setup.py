@@ -33,6 +33,18 @@ def test_declaring_again_changes_nothing(broker):
     eventually(lambda: sum(broker.count(f"{broker.exchange}.{n}") for n in range(2)) == 10)
 
 
+def test_a_ring_that_is_there_is_kept_and_told_of(broker, caplog):
+    with closing(broker.connect()) as connection:
+        ring = f"{broker.exchange}.hash"
+        connection.channel().exchange_declare(ring, "x-consistent-hash", durable=True)
+    open_source(broker.source(queues=2), SETTINGS).check()
+    [said] = [r.getMessage() for r in caplog.records if r.name == "connectors.rabbitmq.source"]
+    assert "changes when the broker restarts" in said
+    assert f"delete the exchange `{ring}`" in said
+    broker.publish(RECORDS[:10])
+    eventually(lambda: sum(broker.count(f"{broker.exchange}.{n}") for n in range(2)) == 10)
+
+
 def test_a_queue_of_another_form_is_refused(broker):
     with closing(broker.connect()) as connection:
         connection.channel().queue_declare(f"{broker.exchange}.0", durable=True)

@@ -1,6 +1,8 @@
 """The journal: written once, read back whole or refused, deleted when nothing names it."""
 
 import pickle
+from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -33,11 +35,25 @@ def test_a_record_is_written_once(tmp_path):
 
 def test_few_bytes_stay_in_the_snapshot_until_they_are_many(tmp_path):
     lane = journal(tmp_path, inline_bytes=5).lane("watch", "group-1")
-    assert write(lane, {1: b"one"}) == {1: b"one"}
-    assert not files(tmp_path)
-    assert all(isinstance(r, Place) for r in write(lane, {1: b"one", 2: b"two"}).values())
-    assert [path.read_bytes() for path in files(tmp_path)] == [b"onetwo"]
-    assert write(lane, {2: b"two", 3: b"three"})[3] == b"three"
+    write(lane, {1: b"twelve bytes"})
+    assert write(lane, {2: b"two"}) == {2: b"two"}
+    assert [path.read_bytes() for path in files(tmp_path)] == [b"twelve bytes"]
+    assert all(isinstance(r, Place) for r in write(lane, {2: b"two", 3: b"three"}).values())
+    assert [path.read_bytes() for path in files(tmp_path)] == [b"twelve bytestwothree"]
+    assert write(lane, {3: b"three", 4: b"four"})[4] == b"four"
+
+
+def test_lanes_that_fill_evenly_are_written_and_synced_in_turn(tmp_path):
+    of_step = journal(tmp_path, inline_bytes=1_600, segment_bytes=1_000_000)
+    lanes = [of_step.lane("watch", f"group-{group:04d}") for group in range(16)]
+    written_at = [[] for _ in lanes]
+    for epoch in range(64):
+        for lane, at in zip(lanes, written_at, strict=True):
+            kept = write(lane, dict.fromkeys(range(epoch + 1), b"x" * 100))
+            if isinstance(kept[epoch], Place):
+                at.append(epoch)
+    assert Counter(epoch for at in written_at for epoch in at).most_common(1)[0][1] == 1
+    assert all({b - a for a, b in pairwise(at)} == {17} for at in written_at)
 
 
 @pytest.mark.parametrize("key", ["group-1", "", "../up", "a/b", "ä" * 300, "."])

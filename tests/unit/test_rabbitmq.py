@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.contract import ConnectorSettings, RefusedError, SettingsError, UnavailableError
 from connectors.rabbitmq.address import read_url
-from connectors.rabbitmq.errors import AbsentError, is_transient, translated
+from connectors.rabbitmq.errors import AbsentError, UnlikeError, is_transient, translated
 from connectors.rabbitmq.frames import Delivered, FrameError, read_delivery
 from connectors.rabbitmq.marks import Position
 from connectors.rabbitmq.options import read_sink_url, read_source_url
@@ -138,7 +138,7 @@ INEQUIVALENT = (
     [
         (
             amqp.ChannelClosedByBroker(406, INEQUIVALENT),
-            RefusedError,
+            UnlikeError,
             "queue `auv.0` is there with `x-queue-type` none, not `quorum`; delete it",
         ),
         (amqp.ChannelClosedByBroker(404, "NOT_FOUND - no queue 'x'"), AbsentError, "no queue 'x'"),
@@ -154,8 +154,8 @@ INEQUIVALENT = (
         ),
         (
             amqp.ConnectionClosedByBroker(503, "COMMAND_INVALID - 'x-consistent-hash'"),
-            RefusedError,
-            "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange",
+            UnlikeError,
+            "rabbitmq-plugins enable rabbitmq_sharding",
         ),
         (amqp.ConnectionClosedByBroker(541, "INTERNAL_ERROR"), UnavailableError, "541"),
         (amqp.StreamLostError("gone"), UnavailableError, "the connection was lost"),
