@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -32,13 +33,16 @@ class Memory:
     sightings: Sightings = field(default_factory=Sightings)
     last: LastRecords = field(default_factory=LastRecords)
 
+    def __getstate__(self) -> list[Any]:
+        # Most groups remember nothing of most kinds, and each column has its price.
+        parts = (part if len(part.slot) else None for _, part in self._parts())
+        return [self.roster, *parts]
+
     def __setstate__(self, state: list[Any]) -> None:
         # A memory pickled before a part was added lacks it: nothing is remembered of that yet.
-        empty = [column.default_factory for column in fields(self)]
-        for column, value in zip(fields(self), state, strict=False):
-            object.__setattr__(self, column.name, value)
-        for column, make in list(zip(fields(self), empty, strict=True))[len(state) :]:
-            object.__setattr__(self, column.name, make())  # type: ignore[operator]
+        for column, value in zip_longest(fields(self), state):
+            made = column.default_factory() if value is None else value  # type: ignore[operator]
+            object.__setattr__(self, column.name, made)
 
     def only(self, slots: Rows) -> "Memory":
         """What is remembered of the vehicles in ``slots``; the roster stays whole."""
