@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
@@ -118,17 +118,18 @@ class Lane:
         self._kept = dict(kept)
         return bodies
 
-    def write(self, records: Mapping[int, Callable[[], bytes]]) -> Written:
+    def write(self, records: Mapping[int, Any], body: Callable[[Any], bytes]) -> Written:
         """The records for a snapshot; new ones are appended when they are more than a few bytes.
 
-        Call it once a snapshot, with all records that the state has, by number: a segment that
-        none of three snapshots in a row names is deleted. A number's record must never change.
+        ``body`` tells the bytes of a record; it is asked about new ones alone. Call it once a
+        snapshot, with all records that the state has, by number: a segment that none of three
+        snapshots in a row names is deleted. A number's record must never change.
 
         Raises:
             RefusedError: the journal cannot be written.
         """
         known = self._kept
-        kept = {n: known[n] if n in known else body() for n, body in records.items()}
+        kept = {n: known[n] if n in known else body(one) for n, one in records.items()}
         loose = {n: record for n, record in kept.items() if isinstance(record, bytes)}
         sync = _nothing
         with _translated(self._folder):

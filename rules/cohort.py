@@ -7,7 +7,6 @@ a worker are others, and join to another cohort.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +62,8 @@ class Split:
         self._groups = groups
         self._ids: tuple[str, ...] = ()
         self._parting = Parting.of(np.empty(0, np.intp), groups.count)
+        # By number, those of the last state: chunks never change.
+        self._parted: dict[int, _Parted] = {}
 
     def __call__(self, state: GroupState, keys: Iterable[str]) -> dict[str, GroupState]:
         """The state of each of the cohort's groups, by key."""
@@ -70,13 +71,22 @@ class Split:
         if ids is not self._ids:
             self._ids = ids
             self._parting = Parting.of(self._groups.of_ids(ids).astype(np.intp), self._groups.count)
+            self._parted = {}
         memories = state.memory.parted(self._parting)
-        chunks = [_Parted(chunk, self._parting) for chunk in state.chunks]
+        chunks = [self._cut(chunk) for chunk in state.chunks]
+        self._parted = {chunk.chunk.number: chunk for chunk in chunks}
         group_of = {self._groups.key(g): g for g in range(self._groups.count)}
         return {
             key: self._alone(state, key, group_of[key], memories[group_of[key]], chunks)
             for key in keys
         }
+
+    def _cut(self, chunk: Chunk) -> "_Parted":
+        known = self._parted.get(chunk.number)
+        if known is None or known.chunk is not chunk:
+            return _Parted(chunk, self._parting)
+        known.parts = None
+        return known
 
     def _alone(
         self, state: GroupState, key: str, group: int, memory: Memory, chunks: list["_Parted"]
@@ -84,7 +94,7 @@ class Split:
         slots = self._parting.order[self._parting.stretches[group]]
         history = History(numbered=state.history.numbered)
         if len(slots):
-            cuts: tuple[Any, ...] = tuple(Cut(chunk, group) for chunk in chunks)
+            cuts: tuple[Any, ...] = tuple([chunk.cuts[group] for chunk in chunks])
             history = replace(state.history, chunks=cuts)
         return GroupState(
             memory,
@@ -98,14 +108,23 @@ class Split:
 
 
 class _Parted:
-    """A chunk by parts, cut when the first of them is asked for."""
+    """A chunk by parts, cut when the first of them is asked for.
+
+    ``parts``: what makes a chunk of each part, None = not cut.
+    """
 
     def __init__(self, chunk: Chunk, parting: Parting) -> None:
         self.chunk, self._parting = chunk, parting
+        self.parts: list[tuple[Any, ...]] | None = None
+        self.cuts = [Cut(self, group) for group in range(len(parting.stretches))]
 
-    @cached_property
-    def parts(self) -> list[tuple[Any, ...]]:
-        """What makes a chunk of each part, by part."""
+    def part(self, group: int) -> tuple[Any, ...]:
+        """What makes a chunk of one part."""
+        if self.parts is None:
+            self.parts = self._made()
+        return self.parts[group]
+
+    def _made(self) -> list[tuple[Any, ...]]:
         chunk = self.chunk
         if isinstance(chunk, Checkpoint):
             known = self._parting.first(len(chunk.memory.roster))
@@ -128,7 +147,7 @@ class Cut:
         self.number, self._parted, self._group = parted.chunk.number, parted, group
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self._parted.chunk), self._parted.parts[self._group]
+        return type(self._parted.chunk), self._parted.part(self._group)
 
 
 def _rebased(policy: Policy, state: GroupState) -> GroupState:

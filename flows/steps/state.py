@@ -4,7 +4,6 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import bytewax.operators as op
@@ -178,6 +177,10 @@ def _follow(
     return op.flat_map_batch(f"{step_id}_told", told, lambda pairs: [item for _, item in pairs])
 
 
+def _pickled(chunk: Chunk) -> bytes:
+    return pickle.dumps(chunk, _PROTOCOL)
+
+
 def _with_history(resumed: Journaled[State], lane: Lane | None) -> State:
     if lane is None:
         raise SettingsError(
@@ -205,6 +208,7 @@ class _Logic(
         self.state = state
         self.lane_of = lane_of
         self.lane = lane
+        self.chunked = isinstance(keyed.initial, Chunked)  # It takes as long as a small pickle.
         self.due = self._next_due()
         self.idle_due = self._next_idle(None)
 
@@ -237,12 +241,11 @@ class _Logic(
 
     def snapshot(self) -> Snapshot[State] | Journaled[State]:
         """The state as it is to be stored."""
-        if self.lane is None or not isinstance(self.state, Chunked):
+        if self.lane is None or not self.chunked:
             return Snapshot(self.keyed.fingerprint, self.state)
-        written = self.lane.write(
-            {c.number: partial(pickle.dumps, c, _PROTOCOL) for c in self.state.chunks}
-        )
-        bare = self.state.with_chunks(())
+        state: Any = self.state
+        written = self.lane.write({c.number: c for c in state.chunks}, _pickled)
+        bare = state.with_chunks(())
         return Journaled(self.keyed.fingerprint, bare, self.lane.key, written.kept, written.sync)
 
     def _moved_on(

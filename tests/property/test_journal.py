@@ -35,7 +35,7 @@ def test_a_resume_finds_every_record(moves, inline_bytes, segment_bytes):
             state |= {numbered + i: record for i, record in enumerate(came)}
             numbered += len(came)
             state = dict(list(state.items())[gone:])
-            written = open_lane.write({n: lambda r=record: r for n, record in state.items()})
+            written = open_lane.write(state, bytes)
             written.sync()
             if fate != "dies uncommitted":
                 committed, kept = dict(state), dict(written.kept)

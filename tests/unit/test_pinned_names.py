@@ -209,7 +209,7 @@ def test_classes_that_the_state_of_planning_is_pickled_as():
 
 def test_what_recovery_state_with_a_journal_is_pickled_as(tmp_path):
     lane = Journal(tmp_path, inline_bytes=0).lane("watch", "group-0007")
-    kept = lane.write({7: lambda: b"seven"}).kept
+    kept = lane.write({7: b"seven"}, bytes).kept
     assert (tmp_path / "watch-1ee3d5282e44/group-0007-2290090ab44e" / kept[7].file).is_file()
     journaled = Journaled("f", "state", lane.key, kept)
     _, stored = journaled.__reduce__()
