@@ -13,7 +13,7 @@ from tests.kills import PATIENCE_S, SETTLED_S, Lives, wait_until
 from tests.services import service_control
 from tests.watching import environment, told
 
-RECORDS, LONG = 400, 4_000
+RECORDS, LONG = 400, 8_000
 """Records of a flow that waits for more, and of one that must not come to the end of its input
 before its broker is killed."""
 EPOCH_ROWS = 20
@@ -109,10 +109,12 @@ def test_what_is_away_is_waited_for(
     before = min(records // 2, BEFORE) if broker not in away else records
     try:
         topics.publish(expected.lines[:before])
-        settled_at = time.monotonic() + (SETTLED_S if broker in away else 0)
-        wait_until(lambda: time.monotonic() > settled_at, SETTLED_S)
         lives.start()
         assert wait_until(lambda: lives.told_bytes() > 0, 60), lives.log()
+        # The queues of results, too, are there for long enough then.
+        settled_at = time.monotonic() + (SETTLED_S if broker in away else 0)
+        wait_until(lambda: time.monotonic() > settled_at, SETTLED_S)
+        assert lives.running, "read all before its broker was killed"
         for server in servers:
             server.kill9()
         before_kb, back_at = watched.memory_kb(), time.monotonic() + away_s
