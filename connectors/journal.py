@@ -33,6 +33,7 @@ from schemas.metrics import RECOVERY_BYTES
 INLINE_BYTES: Final = 64 << 10
 """What a lane's snapshot may hold of records itself, so that small states need no file."""
 PHASES: Final = 16
+"""Points at which lanes begin to fill; of the first 16 key groups each has its own."""
 SEGMENT_BYTES: Final = 4 << 20
 SYNC_THREADS: Final = 4
 """Files synced at once: 16 in turn take 40 ms where 4 at once take 15 (virtual disk, ext4)."""

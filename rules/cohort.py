@@ -62,8 +62,8 @@ class Split:
         self._groups = groups
         self._ids: tuple[str, ...] = ()
         self._parting = Parting.of(np.empty(0, np.intp), groups.count)
-        # By number, those of the last state: chunks never change.
-        self._parted: dict[int, _Parted] = {}
+        # By number, of the last state: a chunk by parts, and its cut of each group.
+        self._known: dict[int, tuple[_Parted, list[Cut]]] = {}
 
     def __call__(self, state: GroupState, keys: Iterable[str]) -> dict[str, GroupState]:
         """The state of each of the cohort's groups, by key."""
@@ -71,31 +71,32 @@ class Split:
         if ids is not self._ids:
             self._ids = ids
             self._parting = Parting.of(self._groups.of_ids(ids).astype(np.intp), self._groups.count)
-            self._parted = {}
+            self._known = {}
         memories = state.memory.parted(self._parting)
-        chunks = [self._cut(chunk) for chunk in state.chunks]
-        self._parted = {chunk.chunk.number: chunk for chunk in chunks}
+        self._known = {chunk.number: self._cut(chunk) for chunk in state.chunks}
+        cuts = [of_groups for _, of_groups in self._known.values()]
         group_of = {self._groups.key(g): g for g in range(self._groups.count)}
         return {
-            key: self._alone(state, key, group_of[key], memories[group_of[key]], chunks)
+            key: self._alone(state, key, group_of[key], memories[group_of[key]], cuts)
             for key in keys
         }
 
-    def _cut(self, chunk: Chunk) -> "_Parted":
-        known = self._parted.get(chunk.number)
-        if known is None or known.chunk is not chunk:
-            return _Parted(chunk, self._parting)
-        known.parts = None
+    def _cut(self, chunk: Chunk) -> "tuple[_Parted, list[Cut]]":
+        known = self._known.get(chunk.number)
+        if known is None or known[0].chunk is not chunk:
+            parted = _Parted(chunk, self._parting)
+            return parted, [Cut(parted, group) for group in range(self._groups.count)]
+        known[0].parts = None  # Written by now.
         return known
 
     def _alone(
-        self, state: GroupState, key: str, group: int, memory: Memory, chunks: list["_Parted"]
+        self, state: GroupState, key: str, group: int, memory: Memory, cuts: list[list["Cut"]]
     ) -> GroupState:
         slots = self._parting.order[self._parting.stretches[group]]
         history = History(numbered=state.history.numbered)
         if len(slots):
-            cuts: tuple[Any, ...] = tuple([chunk.cuts[group] for chunk in chunks])
-            history = replace(state.history, chunks=cuts)
+            chunks: tuple[Any, ...] = tuple([of_groups[group] for of_groups in cuts])
+            history = replace(state.history, chunks=chunks)
         return GroupState(
             memory,
             history,
@@ -116,7 +117,6 @@ class _Parted:
     def __init__(self, chunk: Chunk, parting: Parting) -> None:
         self.chunk, self._parting = chunk, parting
         self.parts: list[tuple[Any, ...]] | None = None
-        self.cuts = [Cut(self, group) for group in range(len(parting.stretches))]
 
     def part(self, group: int) -> tuple[Any, ...]:
         """What makes a chunk of one part."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -35,14 +34,16 @@ class Memory:
 
     def __getstate__(self) -> list[Any]:
         # Most groups remember nothing of most kinds, and each column has its price.
-        parts = (part if len(part.slot) else None for _, part in self._parts())
-        return [self.roster, *parts]
+        parts = (part for _, part in self._parts())
+        return [self.roster, *(part if len(part.slot) else _Nothing(part) for part in parts)]
 
     def __setstate__(self, state: list[Any]) -> None:
         # A memory pickled before a part was added lacks it: nothing is remembered of that yet.
-        for column, value in zip_longest(fields(self), state):
-            made = column.default_factory() if value is None else value  # type: ignore[operator]
-            object.__setattr__(self, column.name, made)
+        empty = [column.default_factory for column in fields(self)]
+        for column, value in zip(fields(self), state, strict=False):
+            object.__setattr__(self, column.name, value)
+        for column, make in list(zip(fields(self), empty, strict=True))[len(state) :]:
+            object.__setattr__(self, column.name, make())  # type: ignore[operator]
 
     def only(self, slots: Rows) -> "Memory":
         """What is remembered of the vehicles in ``slots``; the roster stays whole."""
@@ -96,6 +97,16 @@ class Memory:
     def _parts(self) -> list[tuple[str, Any]]:
         """What is remembered, by name: columns with ``slot``, ``take`` and ``plus``."""
         return [(name, getattr(self, name)) for name in _PARTS]
+
+
+class _Nothing:
+    """A part without a row: pickled as the call that makes it, and read back as that part."""
+
+    def __init__(self, part: object) -> None:
+        self._kind = type(part)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._kind, ()
 
 
 _PARTS: Final = tuple(one.name for one in fields(Memory) if one.name != "roster")

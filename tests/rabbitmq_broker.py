@@ -40,10 +40,14 @@ class Broker:
         exchange: str | None = None,
         ids: Iterable[str] | None = None,
     ) -> None:
-        """Send messages in order, with message ids where given; each by its vehicle's key."""
+        """Send messages in order, with message ids where given; each by its vehicle's key.
+
+        Returns when the broker has them: until then a queue may say that it holds nothing.
+        """
         ids = iter(ids) if ids is not None else None
         with closing(self.connect()) as connection:
             channel = connection.channel()
+            confirmed, sent = _Confirmed(channel._impl), 0
             for body in bodies:
                 properties = pika.BasicProperties(
                     delivery_mode=2, message_id=next(ids) if ids is not None else None
@@ -51,6 +55,9 @@ class Broker:
                 channel.basic_publish(
                     self.exchange if exchange is None else exchange, _key(body), body, properties
                 )
+                sent += 1
+            while confirmed.count < sent:
+                connection.process_data_events(time_limit=0.01)
 
     def take(self, queue: str) -> list[tuple[pika.BasicProperties, str, bytes]]:
         """Take all messages out of a queue: properties, routing key, body."""
@@ -100,6 +107,26 @@ def make_topics(broker: Broker) -> None:
     built = open_sink(broker.url, ConnectorSettings()).build("/farwatch/test")
     [name] = built.list_parts()
     built.build_part("results", name, None).close()
+
+
+class _Confirmed:
+    """The confirms of a channel, which the blocking one would wait for after each message."""
+
+    def __init__(self, channel: pika.channel.Channel) -> None:
+        self._all_to = 0
+        self._beyond: set[int] = set()
+        channel.confirm_delivery(self._settle)
+
+    @property
+    def count(self) -> int:
+        return self._all_to + len(self._beyond)
+
+    def _settle(self, answer: pika.frame.Method) -> None:
+        if not answer.method.multiple:
+            self._beyond.add(answer.method.delivery_tag)
+        elif answer.method.delivery_tag > self._all_to:
+            self._all_to = answer.method.delivery_tag
+            self._beyond = {tag for tag in self._beyond if tag > self._all_to}
 
 
 def _give_up_after(limit_s: float, connection: pika.SelectConnection) -> None:

@@ -188,7 +188,6 @@ class Consumer:
     def _begin_anew(self, prefetch: int) -> None:
         """Consume over another connection: what is un-acked will come again."""
         self.prefetch = prefetch
-        self.flush()  # Sends the last ack.
         self.close()
         self._forget()
 

@@ -37,16 +37,14 @@ class RabbitSink:
 
     def check(self) -> None:
         """Refuse a broker that cannot be used, or exchanges and queues there of another form."""
-        for topic in RESULT_TOPICS:
-            link = Link(self._address, self._settings.timeout_s)
-            try:
-                # What is not there is declared only when the flow starts.
-                if not self._keep or is_there(link.open(), topic):
-                    declare_results(link.open(), [topic], keep=self._keep)
-            except RefusedError as exc:
-                raise SettingsError(str(exc)) from exc
-            finally:
-                link.close()
+        try:
+            for topic in RESULT_TOPICS:
+                with opened(self._address, self._settings.timeout_s) as link:
+                    # What is not there is declared only when the flow starts.
+                    if not self._keep or is_there(link, topic):
+                        declare_results(link, [topic], keep=self._keep)
+        except RefusedError as exc:
+            raise SettingsError(str(exc)) from exc
 
     def build(self, source: str) -> FixedPartitionedSink[Delivery, None]:
         """The Bytewax sink, of one partition; its exchanges and queues are declared at start."""

@@ -20,6 +20,7 @@ from connectors.rabbitmq.topology import (
     RING,
     declare_hash,
     declare_telemetry,
+    hash_name,
     is_there,
     shard_names,
 )
@@ -72,10 +73,10 @@ class RabbitSource:
             _log.warning(
                 "`%s`: the queues of `%s` share a ring that changes when the broker restarts, and"
                 " with it the order of a vehicle's records; run `rabbitmq-plugins enable"
-                " rabbitmq_sharding`, drain the queues and delete the exchange `%s.hash`",
+                " rabbitmq_sharding`, drain the queues and delete the exchange `%s`",
                 self._address.name,
                 exchange,
-                exchange,
+                hash_name(exchange, streams=options.streams),
             )
         max_age = options.max_age if options.streams else None
         with opened(self._address, timeout_s) as link:

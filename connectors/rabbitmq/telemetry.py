@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
@@ -52,15 +52,13 @@ class TelemetryPublisher:
         self._together: list[Outgoing] = []
         self._sent_at = monotonic()
         max_age = options.max_age if options.streams else None
-        exchange = self._exchange
-
-        @cache
-        def hash_kind() -> str:
-            timeout_s = settings.timeout_s
-            return declare_hash(address, timeout_s, exchange, streams=options.streams)
+        hashing = partial(
+            declare_hash, address, settings.timeout_s, self._exchange, streams=options.streams
+        )
+        hash_kind = cache(hashing)  # Once known it stays, whichever connection is lost.
 
         def declare(link: Link) -> None:
-            declare_telemetry(link, exchange, options.queues, hash_kind(), max_age)
+            declare_telemetry(link, self._exchange, options.queues, hash_kind(), max_age)
 
         self._publisher = Publisher(address, settings.timeout_s, declare, mandatory=True)
         try:

@@ -36,6 +36,11 @@ def shard_names(exchange: str, queues: int, *, streams: bool) -> list[str]:
     return [f"{_stem(exchange, streams=streams)}.{number}" for number in range(queues)]
 
 
+def hash_name(exchange: str, *, streams: bool) -> str:
+    """The name of the exchange that hashes, behind a telemetry exchange."""
+    return f"{_stem(exchange, streams=streams)}.hash"
+
+
 def declare_hash(address: Address, timeout_s: float, exchange: str, *, streams: bool) -> str:
     """Declare the exchange that hashes; its type: stable where the broker knows that.
 
@@ -44,7 +49,7 @@ def declare_hash(address: Address, timeout_s: float, exchange: str, *, streams: 
     Raises:
         ConnectorError: unavailable, or refused.
     """
-    name = f"{_stem(exchange, streams=streams)}.hash"
+    name = hash_name(exchange, streams=streams)
     with opened(address, timeout_s) as link:
         try:
             _declare_exchange(link, name, STABLE)
@@ -68,19 +73,19 @@ def declare_telemetry(
         ConnectorError: unavailable, or refused: what is there is not of this form.
     """
     streams = stream_max_age is not None
-    stem = _stem(exchange, streams=streams)
+    hashing = hash_name(exchange, streams=streams)
     arguments = SHARD if stream_max_age is None else _stream(stream_max_age)
     names = shard_names(exchange, queues, streams=streams)
     channel = link.channel
     _declare_exchange(link, exchange, "topic")
-    _declare_exchange(link, f"{stem}.hash", hash_kind)
+    _declare_exchange(link, hashing, hash_kind)
     for name in names:
         link.call(channel.queue_declare, queue=name, durable=True, arguments=arguments)
-        link.call(channel.queue_bind, queue=name, exchange=f"{stem}.hash", routing_key=ONE_SHARE)
+        link.call(channel.queue_bind, queue=name, exchange=hashing, routing_key=ONE_SHARE)
     # Last, so that nothing is hashed before all queues take their share.
     link.call(
         channel.exchange_bind,
-        destination=f"{stem}.hash",
+        destination=hashing,
         source=exchange,
         routing_key=EVERYTHING,
     )

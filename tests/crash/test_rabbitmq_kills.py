@@ -1,4 +1,4 @@
-"""kill -9 of a flow that reads messages without ids from RabbitMQ: each record counts once."""
+"""kill -9 of a flow that reads messages without ids from RabbitMQ, and of the broker itself."""
 
 import random
 import time
@@ -17,7 +17,7 @@ from tests.watching import command, environment, rows, run, telemetry, told, wri
 
 PACE = {"epoch_s": 0.05, "epoch_rows": 30, "frame_rows": 30}
 LONGEST_S = 0.5
-MOST_A_LIFE = 30 * LONGEST_S / 0.05
+MOST_A_LIFE = PACE["epoch_rows"] * LONGEST_S / PACE["epoch_s"]
 """Records at most, after the first were told of."""
 
 

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from connectors.contract import ConnectorSettings, SettingsError, UnavailableError
-from connectors.registry import open_source
+from connectors.rabbitmq import topology
+from connectors.registry import open_publisher, open_source
 from tests.rabbitmq_broker import new_broker
 from tests.rabbitmq_reading import RECORDS, SETTINGS, Reading, eventually
 from tests.tcp_proxy import tls_front
@@ -33,16 +34,40 @@ def test_declaring_again_changes_nothing(broker):
     eventually(lambda: sum(broker.count(f"{broker.exchange}.{n}") for n in range(2)) == 10)
 
 
-def test_a_ring_that_is_there_is_kept_and_told_of(broker, caplog):
+def warned(caplog):
+    return [r.getMessage() for r in caplog.records if r.name == "connectors.rabbitmq.source"]
+
+
+@pytest.mark.parametrize("kind", ["quorum", "stream"])
+def test_a_ring_that_is_there_is_kept_and_told_of(broker, caplog, kind):
+    stem = broker.exchange if kind == "quorum" else f"{broker.exchange}.stream"
     with closing(broker.connect()) as connection:
-        ring = f"{broker.exchange}.hash"
-        connection.channel().exchange_declare(ring, "x-consistent-hash", durable=True)
-    open_source(broker.source(queues=2), SETTINGS).check()
-    [said] = [r.getMessage() for r in caplog.records if r.name == "connectors.rabbitmq.source"]
+        connection.channel().exchange_declare(f"{stem}.hash", "x-consistent-hash", durable=True)
+    open_source(broker.source(queues=2, type=kind), SETTINGS).check()
+    [said] = warned(caplog)
     assert "changes when the broker restarts" in said
-    assert f"delete the exchange `{ring}`" in said
+    assert f"delete the exchange `{stem}.hash`" in said
     broker.publish(RECORDS[:10])
-    eventually(lambda: sum(broker.count(f"{broker.exchange}.{n}") for n in range(2)) == 10)
+    if kind == "quorum":
+        eventually(lambda: sum(broker.count(f"{stem}.{n}") for n in range(2)) == 10)
+
+
+def test_a_broker_without_the_plugin_takes_a_ring_and_one_without_any_is_refused(
+    broker, caplog, monkeypatch
+):
+    monkeypatch.setattr(topology, "STABLE", "x-unknown-hash")
+    open_source(broker.source(), SETTINGS).check()
+    assert not warned(caplog), "one queue has no order to lose"
+    open_source(broker.source(queues=2), SETTINGS).check()
+    assert len(warned(caplog)) == 1
+    publisher = open_publisher(broker.source(queues=2), SETTINGS)
+    publisher.publish(RECORDS[0], "auv-1")
+    publisher.flush()
+    publisher.close()
+    eventually(lambda: sum(broker.count(f"{broker.exchange}.{n}") for n in range(2)) == 1)
+    monkeypatch.setattr(topology, "RING", "x-other-hash")
+    with new_broker(broker.url.removesuffix("/%2f")) as another:
+        assert "rabbitmq-plugins enable rabbitmq_sharding" in refused(another.source())
 
 
 def test_a_queue_of_another_form_is_refused(broker):

@@ -20,19 +20,16 @@ from flows.watch import watch
 from flows.wiring import Wiring
 from rules.analytics import AnalyticsState
 from rules.assessment import KeyGroups
-from rules.conditions import Conditions
 from rules.group import GroupState
 from rules.hazard.group import HazardState, Version
 from rules.hazard.past import Mark, Past, Piece
 from rules.hazard.readings import DERIVED, READINGS
 from rules.hazard.signals import Followed
-from rules.memory import Memory
 from rules.planning.state import PlanningState
 from rules.proximity.body import BodyState
 from rules.registry import Registry
 from rules.routing import Group, RoutingState
 from rules.summary import Windowing
-from rules.visits import Visits
 from schemas import topics
 from schemas.event import COMMAND_JUDGED, identity
 from schemas.payloads import PAYLOADS
@@ -95,10 +92,7 @@ def step_ids(scope):
 
 
 def test_classes_that_recovery_state_is_pickled_as():
-    # Of what nothing is remembered nothing is pickled.
-    one = np.zeros(1, np.intp)
-    memory = Memory(visits=Visits(slot=one), conditions=Conditions(slot=one))
-    pickled = pickle.dumps(Snapshot("f", GroupState(memory)))
+    pickled = pickle.dumps(Snapshot("f", GroupState()))
     for path in (
         b"flows.steps.state",
         b"Snapshot",
