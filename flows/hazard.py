@@ -1,10 +1,12 @@
 """Hazard: telemetry in, how endangered each vehicle is out, with what makes it so."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow, Stream, operator
@@ -14,6 +16,7 @@ from connectors.paths import from_home
 from connectors.terrain import open_terrain
 from flows import telemetry
 from flows.settings import Settings
+from flows.steps.decode import only
 from flows.steps.mission import read_given
 from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow_together
@@ -22,7 +25,7 @@ from flows.wiring import Wiring, from_environment
 from rules.assessment import KeyGroups
 from rules.hazard.cohort import Split, joining
 from rules.hazard.group import HazardState, Policy, advance
-from rules.hazard.part import Plan, Share, Whole, served, split
+from rules.hazard.part import Part, Plan, Scored, Served, Share, Whole, serve, split
 from rules.hazard.quantities import QUANTITIES
 from rules.hazard.stage import Judge
 from rules.planning.plans import Plans, in_order
@@ -32,9 +35,23 @@ from schemas.event import identity
 from schemas.frame import Frame
 from schemas.hazard_file import HazardFileError, parse_profiles
 from schemas.hazard_profile import Profile
+from schemas.topics import HAZARD_SCORES
 
 LIBRARY: Final = Path(str(files("rules") / "library" / "hazard"))
 """Folder of the shipped profiles: a file ``NAME.yaml`` is the profile ``NAME``."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What comes of scoring.
+
+    ``served``: the frames and whom profiles are for. ``scored``: of whom all is told that there is
+    to tell of a frame. ``told``: the scores, and what came too late.
+    """
+
+    served: Stream[Served]
+    scored: Stream[Scored]
+    told: Stream[Delivery]
 
 
 def hazard(wiring: Wiring) -> Dataflow:
@@ -42,16 +59,14 @@ def hazard(wiring: Wiring) -> Dataflow:
     wiring.settings.require("hazard")
     flow = Dataflow("hazard")
     decoded = telemetry.read(flow, wiring)
-    scores = tell_scores("hazards", decoded.frames, wiring, tell_late=True)
-    results = op.merge("results", scores, decoded.dead_letters)
+    scoring = score("hazards", decoded.frames, wiring, tell_late=True)
+    results = op.merge("results", scoring.told, decoded.dead_letters)
     write_results(results, wiring.sinks, "/farwatch/hazard", wiring.told)
     return flow
 
 
 @operator
-def tell_scores(
-    step_id: str, up: Stream[Frame], wiring: Wiring, *, tell_late: bool = False
-) -> Stream[Delivery]:
+def score(step_id: str, up: Stream[Frame], wiring: Wiring, *, tell_late: bool = False) -> Scoring:
     """The scores of the frames' records, told as the settings say; late records revise.
 
     ``tell_late``: what comes too late for that is told on ``late_telemetry``.
@@ -66,34 +81,58 @@ def tell_scores(
     every_us, lateness_us = (
         round(seconds * 1e6) for seconds in (settings.hazard_every_s, settings.lateness_s)
     )
-    told = []
-    for plan in plans:
+    # Random, so that frames of other processes have other stamps.
+    served = op.map("served", up, lambda frame: serve(plans, frame, uuid4().int))
+    found: list[Stream[Delivery | Scored]] = []
+    for place, plan in enumerate(plans):
         name = plan.profile.id
         policy = Policy(Judge(plan, terrain, every_us, missions), lateness_us, tell_late=tell_late)
-        scores = follow_together(
+        scored: Stream[Delivery | Scored] = follow_together(
             f"hazard-{name}",
-            op.flat_map_batch(f"split-{name}", up, _cutting(plans, plan, groups)),
+            op.flat_map_batch(f"split-{name}", served, _cutting(plan, place, groups)),
             Keyed(
                 initial=HazardState(),
-                advance=partial(advance, policy),
+                advance=_noting(partial(advance, policy)),
                 fingerprint=_fingerprint(settings, plan.profile),
             ),
             Together(joining, Split(groups)),
             wiring.journal,
         )
-        told.append(scores)
-    return op.merge("scores", *told)
+        found.append(scored)
+    scores = op.merge("scores", *found)
+    return Scoring(
+        served,
+        op.flat_map_batch("scored", scores, lambda batch: only(Scored, batch)),
+        op.flat_map_batch("told", scores, lambda batch: only(Delivery, batch)),
+    )
+
+
+def _noting(
+    advance: Callable[[HazardState, Part], tuple[HazardState, list[Delivery]]],
+) -> Callable[[HazardState, Part], tuple[HazardState, list[Delivery | Scored]]]:
+    """``advance``, and what was scored: planning waits for that."""
+
+    def advance_and_note(
+        state: HazardState, part: Part
+    ) -> tuple[HazardState, list[Delivery | Scored]]:
+        moved, told = advance(state, part)
+        events = tuple(d.event for d in told if d.topic == HAZARD_SCORES)
+        return moved, [*told, Scored(part.stamp, part.vehicle_ids, events)]
+
+    return advance_and_note
 
 
 def _cutting(
-    plans: tuple[Plan, ...], plan: Plan, groups: KeyGroups
-) -> Callable[[list[Frame]], Iterator[tuple[str, Share]]]:
-    """Cuts frames into the shares of key groups in the records that one of the profiles is for."""
+    plan: Plan, place: int, groups: KeyGroups
+) -> Callable[[list[Served]], Iterator[tuple[str, Share]]]:
+    """Cuts frames into the shares of key groups in the records that a profile is for.
 
-    def cut(batch: list[Frame]) -> Iterator[tuple[str, Share]]:
-        for frame in batch:
-            rows = dict(served(plans, frame))[plan]
-            part = split(plan, groups, frame, rows)
+    ``place``: of the profile among all.
+    """
+
+    def cut(batch: list[Served]) -> Iterator[tuple[str, Share]]:
+        for one in batch:
+            part = split(plan, groups, one.frame, one.rows[place], one.stamp)
             if part is not None:
                 whole = Whole(part)
                 for key in whole.keys:

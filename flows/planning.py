@@ -1,6 +1,6 @@
 """Planning: telemetry and mission plans in, requests for a new plan out, when one is needed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import bytewax.operators as op
@@ -10,6 +10,7 @@ from bytewax.operators import KeyedStream
 from connectors.contract import SettingsError
 from connectors.registry import masked
 from flows import telemetry
+from flows.hazard import Scoring
 from flows.settings import Settings
 from flows.steps.editions import Editions
 from flows.steps.mission import (
@@ -23,11 +24,13 @@ from flows.steps.results import write_results
 from flows.steps.state import Keyed, follow
 from flows.wiring import Wiring, from_environment
 from rules.assessment import KeyGroups
+from rules.hazard.part import Served
 from rules.planning import group
 from rules.planning.intake import Given, Intake, Part
 from rules.planning.move import Judges, Policy
 from rules.planning.state import PlanningState
 from rules.planning.triggers import CompiledTrigger, TriggerBook
+from rules.planning.waiting import Waiting
 from schemas.delivery import Delivery
 from schemas.event import identity
 from schemas.frame import Frame
@@ -87,13 +90,14 @@ def ask(
     flow: Dataflow,
     frames: Stream[Frame],
     wiring: Wiring,
-    scores: Stream[Delivery] | None = None,
+    scoring: Scoring | None = None,
     *,
     tell_late: bool = False,
 ) -> Stream[Delivery]:
     """The plan requests that the frames' records give cause for, and what becomes of them.
 
-    ``scores``: hazard scores, where this flow has any. ``tell_late``: what comes too late is told.
+    ``scoring``: the hazard scores of the frames, where this flow has any: records wait for them, so
+    that both are judged together. ``tell_late``: what comes too late is told.
 
     Raises:
         RegistryError: mistakes in triggers, plans or results given as files.
@@ -104,7 +108,7 @@ def ask(
     triggers = load_trigger_file(settings.triggers)
     given = read_given(settings.mission_plans, settings.plan_results)
     zones = bool(wiring.registry.fences.zones)
-    if scores is not None and settings.hazard_scores:
+    if scoring is not None and settings.hazard_scores:
         raise SettingsError(
             f"FARWATCH_HAZARD_SCORES `{masked(settings.hazard_scores)}`: this flow scores by"
             " FARWATCH_HAZARD itself; leave out one of the two"
@@ -113,24 +117,43 @@ def ask(
         triggers,
         plans=bool(settings.mission_plans),
         zones=zones,
-        scores=scores is not None or bool(settings.hazard_scores),
+        scores=scoring is not None or bool(settings.hazard_scores),
     )
     desk = _Desk(triggers, wiring.judged_by(), settings.planning(tell_late=tell_late), given)
     book = desk.judges().book
     intake = Intake(desk.policy.every_us, groups, book.sensors, book.kinds)
+
+    parts, letters = heard(flow, wiring, groups)
+    if scoring is None:
+        parts.append(op.flat_map_batch("judged_by_group", frames, _cutting(intake)))
+    else:
+        parts.append(op.flat_map_batch("judged_by_group", scoring.served, _cutting_served(intake)))
+        parts.append(op.flat_map_batch("scores_by_group", scoring.scored, scores_of(groups)))
+    merged = op.merge("planning_parts", *parts)
+    fingerprint = identity("planning", groups.count, desk.policy.every_us)
+    return op.merge("planning_told", _requests("requests", merged, desk, fingerprint), *letters)
+
+
+def _cutting(intake: Intake) -> Callable[[list[Frame]], Iterator[tuple[str, Part]]]:
+    """Cuts frames into what is judged of them by key group."""
 
     def cut(batch: list[Frame]) -> Iterator[tuple[str, Part]]:
         for frame in batch:
             for part in intake.parts(frame):
                 yield part.key, part
 
-    parts, letters = heard(flow, wiring, groups)
-    parts = [op.flat_map_batch("judged_by_group", frames, cut), *parts]
-    if scores is not None:
-        parts.append(op.flat_map_batch("scores_by_group", scores, scores_of(groups)))
-    merged = op.merge("planning_parts", *parts)
-    fingerprint = identity("planning", groups.count, desk.policy.every_us)
-    return op.merge("planning_told", _requests("requests", merged, desk, fingerprint), *letters)
+    return cut
+
+
+def _cutting_served(intake: Intake) -> Callable[[list[Served]], Iterator[tuple[str, Part]]]:
+    """As ``_cutting``, of frames whose records are scored."""
+
+    def cut(batch: list[Served]) -> Iterator[tuple[str, Part]]:
+        for one in batch:
+            for part in intake.parts(one.frame, one.profiles(), one.stamp):
+                yield part.key, part
+
+    return cut
 
 
 @operator
@@ -145,6 +168,7 @@ def _requests(
             initial=PlanningState(),
             advance=desk.advance,
             finish=desk.finish,
+            waiting=Waiting,
             fingerprint=fingerprint,
         ),
     )

@@ -32,12 +32,12 @@ def watch(wiring: Wiring) -> Dataflow:
     decoded = telemetry.read(flow, wiring)
     by_group, watched = _watched(decoded.frames, wiring)
     more = list(_beside(decoded.frames, by_group, wiring))
-    scores = None
+    scoring = None
     if hazard.asked_for(wiring.settings):
-        scores = hazard.tell_scores("hazards", decoded.frames, wiring)
-        more.append(scores)
+        scoring = hazard.score("hazards", decoded.frames, wiring)
+        more.append(scoring.told)
     if planning.asked_for(wiring.settings):
-        requests = planning.ask(flow, decoded.frames, wiring, scores)
+        requests = planning.ask(flow, decoded.frames, wiring, scoring)
         watched = op.merge("planned", watched, requests)
     by = wiring.settings.alerting(asked=asked_for(wiring.judged_by().registry))
     alerts = alerting.tell_alerts(wiring, violations_of(watched, by), None, commands, by)

@@ -1,5 +1,6 @@
 """What vehicles are to do, planners answer and hazard says: read from files, heard on topics."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +22,7 @@ from flows.steps.drain import DrainingSource
 from flows.steps.registry import RegistryError
 from flows.wiring import Wiring
 from rules.assessment import KeyGroups
+from rules.hazard.part import Scored
 from rules.planning.intake import Given, Part, scores_in
 from rules.planning.triggers import CompiledTrigger, load_triggers
 from schemas.delivery import Delivery
@@ -35,7 +37,6 @@ from schemas.plan_result import Answer, PlanResult, Rearm
 from schemas.policy import Policy
 from schemas.rejected import dead_letter
 from schemas.rule import RuleFileError
-from schemas.topics import HAZARD_SCORES
 
 PLANS: Final = "mission_plans"
 RESULTS: Final = "plan_results"
@@ -132,23 +133,25 @@ def heard(
     return parts, letters
 
 
-def scores_of(
-    groups: KeyGroups,
-) -> Callable[[list[Delivery]], Iterable[tuple[str, Part]]]:
-    """Hazard scores as parts, those of a key group that come together in one."""
+def scores_of(groups: KeyGroups) -> Callable[[list[Scored]], Iterable[tuple[str, Part]]]:
+    """What was scored as parts, one a key group, whether there is a score or not."""
 
-    def by_group(batch: list[Delivery]) -> Iterator[tuple[str, Part]]:
-        return _score_parts(groups, (d.event for d in batch if d.topic == HAZARD_SCORES))
+    def by_group(batch: list[Scored]) -> Iterator[tuple[str, Part]]:
+        for scored in batch:
+            events = _events_by_group(groups, scored.events)
+            vehicles = Counter(groups.of_ids(scored.vehicle_ids).tolist())
+            for group, count in vehicles.items():
+                scores = scores_in(events.get(key := groups.key(group), ()))
+                yield key, Part(key, scores=scores, stamp=scored.stamp, vehicles=count)
 
     return by_group
 
 
-def _score_parts(groups: KeyGroups, events: Iterable[Event]) -> Iterator[tuple[str, Part]]:
+def _events_by_group(groups: KeyGroups, events: Iterable[Event]) -> dict[str, list[Event]]:
     of_group: dict[str, list[Event]] = {}
     for event in events:
         of_group.setdefault(groups.key(groups.of(event.vehicle_id)), []).append(event)
-    for key, found in of_group.items():
-        yield key, Part(key, scores=scores_in(found))
+    return of_group
 
 
 def _granted(
@@ -200,7 +203,8 @@ def _by_group(
     groups: KeyGroups,
 ) -> Callable[[list[Heard | Reject]], Iterable[tuple[str, Part]]]:
     def by_group(batch: list[Heard | Reject]) -> Iterator[tuple[str, Part]]:
-        yield from _score_parts(groups, only(Event, batch))
+        for key, events in _events_by_group(groups, only(Event, batch)).items():
+            yield key, Part(key, scores=scores_in(events))
         for one in batch:
             if isinstance(one, Reject | Event):
                 continue

@@ -12,7 +12,7 @@ import numpy as np
 
 from rules.assessment import KeyGroups
 from rules.hazard.group import HazardState
-from rules.hazard.part import Part
+from rules.hazard.part import Part, Scored
 from rules.hazard.past import Chunk, Mark, Past, Piece, joined
 from rules.hazard.signals import Followed
 from rules.memory import Parting
@@ -21,7 +21,7 @@ from schemas.delivery import Delivery
 from schemas.frame import Rows
 
 
-def joining(states: Sequence[HazardState], _: Part) -> tuple[HazardState, list[Delivery]]:
+def joining(states: Sequence[HazardState], _: Part) -> tuple[HazardState, list[Delivery | Scored]]:
     """As ``join``; there is nothing to tell for it."""
     return join(states), []
 

@@ -1,6 +1,6 @@
 """What hazard reads of telemetry: a frame's records by profile and key group, narrow columns."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -12,6 +12,7 @@ from rules.assessment import KeyGroups
 from rules.hazard.quantities import HOLDS, quantity_of
 from rules.hazard.readings import DERIVED, READINGS
 from rules.tracks import sort_key
+from schemas.event import Event
 from schemas.frame import (
     KINDS,
     NUMBER_FIELDS,
@@ -71,7 +72,8 @@ class Part:
     ``keys``: the groups' keys in the dataflow; ``start``: (keys + 1,) the first row of each, ending
     with n. ``vehicle``: (n,) index into ``vehicle_ids``, all of which occur, in
     order. ``time_us``, ``body``: (n,). ``columns``: (readings, n), NaN = absent. ``newest_us``:
-    (n,) the newest time of the vehicle among the frame's records that came before.
+    (n,) the newest time of the vehicle among the frame's records that came before. ``stamp``: of
+    the frame, as of ``Served``.
     """
 
     keys: tuple[str, ...]
@@ -82,6 +84,7 @@ class Part:
     body: Codes
     columns: Floats
     newest_us: Longs
+    stamp: int = 0
 
     def __len__(self) -> int:
         return len(self.time_us)
@@ -99,13 +102,60 @@ class Part:
             self.body[rows],
             self.columns[:, rows],
             self.newest_us[rows],
+            self.stamp,
         )
 
 
-def split(plan: Plan, groups: KeyGroups, frame: Frame, rows: Bools | None = None) -> Part | None:
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A frame and whom the profiles are for.
+
+    ``rows``: by profile (n,) the rows that it is the first to serve. ``stamp``: a number that tells
+    the frame from all others of the run, 0 = none.
+    """
+
+    frame: Frame
+    rows: tuple[Bools, ...]
+    stamp: int = 0
+
+    def profiles(self) -> Ints:
+        """(ids,) how many profiles score each vehicle of the frame."""
+        count = np.zeros(len(self.frame.vehicle_ids), np.int32)
+        for mine in self.rows:
+            seen = np.zeros(len(count), np.bool_)
+            seen[self.frame.vehicle[mine]] = True
+            count += seen
+        return count
+
+
+def serve(plans: Sequence[Plan], frame: Frame, stamp: int = 0) -> Served:
+    """A frame with the rows that each profile is the first to serve."""
+    left, found = np.ones(len(frame), np.bool_), []
+    for plan in plans:
+        mine = left & plan.serves(frame)
+        left &= ~mine
+        found.append(mine)
+    return Served(frame, tuple(found), stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """That the records of some vehicles of a frame have been scored, and what was told.
+
+    ``stamp``: of the frame. ``events``: may be none, and corrections of earlier ones.
+    """
+
+    stamp: int
+    vehicle_ids: tuple[str, ...]
+    events: tuple[Event, ...]
+
+
+def split(
+    plan: Plan, groups: KeyGroups, frame: Frame, rows: Bools | None = None, stamp: int = 0
+) -> Part | None:
     """The records of a frame that a profile serves, by key group; None where there is none.
 
-    ``rows``: (n,) those to take, None = all that the profile serves.
+    ``rows``: (n,) those to take, None = all that the profile serves. ``stamp``: as of ``Served``.
     """
     group = groups.of_ids(frame.vehicle_ids)
     order = sort_key(group, frame)
@@ -127,16 +177,8 @@ def split(plan: Plan, groups: KeyGroups, frame: Frame, rows: Bools | None = None
         frame.body[chosen],
         np.stack([_column(frame, name)[chosen] for name in plan.readings]),
         _newest_before(frame)[chosen],
+        stamp,
     )
-
-
-def served(plans: Sequence[Plan], frame: Frame) -> Iterator[tuple[Plan, Bools]]:
-    """Each profile with the rows (n,) of the frame that it is the first to serve."""
-    left = np.ones(len(frame), np.bool_)
-    for plan in plans:
-        mine = left & plan.serves(frame)
-        left &= ~mine
-        yield plan, mine
 
 
 class Whole:

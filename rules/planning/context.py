@@ -1,6 +1,6 @@
 """Context: what plans, scores and the way ahead say at each entry, as columns by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,7 +32,10 @@ class Hazards:
     values: Floats = field(default_factory=lambda: np.empty((3, 0)))
 
     def plus(self, scores: Scores) -> "Hazards":
-        """With further scores; of the same vehicle and time the later told counts."""
+        """With further scores; of the same vehicle and time the later told counts.
+
+        One that is retracted goes, so that the one before counts again.
+        """
         owners = dict(self.owners)
         for name in scores.vehicle_ids:
             owners.setdefault(name, len(owners))
@@ -43,24 +46,23 @@ class Hazards:
         values = np.concatenate([self.values, given], axis=1)
         order = np.lexsort((time_us, owner))
         owner, time_us = owner[order], time_us[order]
-        last = np.ones(len(order), np.bool_)
-        last[:-1] = (owner[1:] != owner[:-1]) | (time_us[1:] != time_us[:-1])
-        return Hazards(
-            owners,
-            Timeline(np.searchsorted(owner[last], np.arange(len(owners) + 1)), time_us[last]),
-            values[:, order[last]],
-        )
+        kept = ~np.isnan(values[0, order])
+        kept[:-1] &= (owner[1:] != owner[:-1]) | (time_us[1:] != time_us[:-1])
+        return _by_owner(owners, owner[kept], time_us[kept], values[:, order[kept]])
 
-    def since(self, oldest_us: int) -> "Hazards":
-        """Without what is older, but for each vehicle's newest before."""
+    def since(self, oldest_us: Mapping[str, int], else_us: int) -> "Hazards":
+        """Without what is older, but for each vehicle's newest before.
+
+        ``oldest_us``: by vehicle id; ``else_us``: that of others.
+        """
+        if not self.owners:
+            return self
         owner = np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
-        replaced = np.zeros(len(owner), np.bool_)
-        replaced[:-1] = (owner[1:] == owner[:-1]) & (self.timeline.time_us[1:] <= oldest_us)
-        kept = ~replaced
-        start = np.searchsorted(owner[kept], np.arange(len(self.owners) + 1))
-        return Hazards(
-            self.owners, Timeline(start, self.timeline.time_us[kept]), self.values[:, kept]
-        )
+        time_us = self.timeline.time_us
+        of_owner = np.array([oldest_us.get(name, else_us) for name in self.owners], np.int64)
+        kept = np.ones(len(owner), np.bool_)
+        kept[:-1] = (owner[1:] != owner[:-1]) | (time_us[1:] > of_owner[owner[1:]])
+        return _by_owner(self.owners, owner[kept], time_us[kept], self.values[:, kept])
 
     def at(self, ids: Sequence[str], vehicle: Ints, at_us: Longs) -> Floats:
         """(3, n) the values of the newest scores; NaN = there is none, or it is too old."""
@@ -73,6 +75,12 @@ class Hazards:
         safe = np.maximum(place, 0)
         fresh = (place >= 0) & (at_us - self.timeline.time_us[safe] <= SCORE_AGE_US)
         return np.where(fresh, self.values[:, safe], np.nan)
+
+
+def _by_owner(owners: dict[str, int], owner: Rows, time_us: Longs, values: Floats) -> Hazards:
+    """Of scores by owner, then time."""
+    start = np.searchsorted(owner, np.arange(len(owners) + 1))
+    return Hazards(owners, Timeline(start, time_us), values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from rules.assessment import KeyGroups
 from rules.tracks import NEVER, sort_key
 from schemas.event import Event
-from schemas.frame import KINDS, Frame, Longs, Rows, where
+from schemas.frame import KINDS, Frame, Ints, Longs, Rows, where
 from schemas.mission_plan import Planned
 from schemas.plan_result import Answer
 
@@ -69,7 +69,9 @@ class Part:
     """What there is for a key group.
 
     ``frame``: records to judge, by vehicle, then time. ``until_us``: (n,) the newest time of the
-    vehicle in the slice of each. ``clock_us``: the newest event time of the source.
+    vehicle in the slice of each. ``clock_us``: the newest event time of the source. ``stamp``: of
+    the frame that records, or scores of them, are of; 0 = they wait for nothing. ``vehicles``: of
+    how many scores are to come (one counts once a profile), or of how many ``scores`` are.
     """
 
     key: str
@@ -79,6 +81,8 @@ class Part:
     planned: tuple[Planned, ...] = ()
     answers: tuple[Answer, ...] = ()
     scores: Scores | None = None
+    stamp: int = 0
+    vehicles: int = 0
 
 
 class Intake:
@@ -95,11 +99,18 @@ class Intake:
         self._asked = np.isin(np.arange(len(KINDS)), kinds)
         self._told_us = np.full(groups.count, NEVER)
 
-    def parts(self, frame: Frame) -> Iterator[Part]:
-        """The parts of a frame, in group order, those without records where time has come on."""
+    def parts(self, frame: Frame, profiles: Ints | None = None, stamp: int = 0) -> Iterator[Part]:
+        """The parts of a frame, in group order, those without records where time has come on.
+
+        ``profiles``: (ids,) how many profiles score each of the frame's vehicles; their parts wait
+        for that.
+        """
         if not len(frame):
             return
         group = self._groups.of_ids(frame.vehicle_ids)
+        scored = [0] * self._groups.count
+        if profiles is not None:
+            scored = np.bincount(group, profiles, self._groups.count).astype(np.intp).tolist()
         clock_us = int(frame.time_us.max())
         tick_us = clock_us // self._every_us * self._every_us
         if not (asked := self._asked[frame.kind]).all():
@@ -113,11 +124,12 @@ class Intake:
         start = np.searchsorted(of_row, np.arange(self._groups.count + 1))
         for g in range(self._groups.count):
             rows = slice(int(start[g]), int(start[g + 1]))
-            if rows.start == rows.stop and self._told_us[g] >= tick_us:
+            if rows.start == rows.stop and self._told_us[g] >= tick_us and not scored[g]:
                 continue
             self._told_us[g] = tick_us
             part = None if rows.start == rows.stop else _compact(judged.take(rows))
-            yield Part(self._groups.key(g), part, until_us[rows], clock_us)
+            key = self._groups.key(g)
+            yield Part(key, part, until_us[rows], clock_us, stamp=stamp, vehicles=scored[g])
 
 
 def _slices(every_us: int, frame: Frame, order: Rows) -> tuple[Rows, Longs]:

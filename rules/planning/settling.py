@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from rules.planning.context import Hazards
 from rules.planning.following import entries_of, symbols_of_looks
 from rules.planning.looks import at_records, newest_by_slot
 from rules.planning.move import Move
@@ -61,9 +60,8 @@ def _forget(move: Move) -> None:
             else:
                 reason = f"vehicle_id: nobody has heard of `{command.vehicle_id}`"
                 move.deliveries.append(refuse(command, reason, "vehicle_id"))
-    oldest_us = min(settled.values(), default=NEVER)
     changed = any(len(planned[name]) != len(p) for name, p in state.planned.items())
-    hazards = state.hazards.since(oldest_us) if state.hazards.owners else Hazards()
+    hazards = state.hazards.since(settled, state.clock_us - move.policy.lateness_us)
     move.state = replace(state, planned=planned, rearms=tuple(rearms), hazards=hazards)
     if changed:
         move.plan_again()

@@ -1,0 +1,62 @@
+"""Waiting: records are judged together with the hazard scores that are told of them.
+
+Scores come behind the records they are of, from a step that has them to judge first. Judged before,
+a trigger that reads scores would miss those of records that are settled at once, and all others
+would be judged again.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+
+from rules.planning.intake import Part, Scores
+
+
+class Waiting:
+    """The parts of a key group that wait for scores, in the order they came.
+
+    What was taken in of a frame is handed out by the time all of it, and of its scores, has been
+    taken in: so nothing is held between epochs, which end with all that came of their records.
+    """
+
+    def __init__(self) -> None:
+        self._parts: deque[Part] = deque()
+        self._scored: dict[int, list[Part]] = {}
+
+    @property
+    def held(self) -> int:
+        """How many parts and scores wait."""
+        return len(self._parts) + sum(map(len, self._scored.values()))
+
+    def take(self, part: Part) -> Iterator[Part]:
+        """Take in a part; those that nothing is missing of any more, in the order they came.
+
+        What is of no frame waits for nothing.
+        """
+        if not part.stamp:
+            yield part
+            return
+        if part.scores is not None:
+            self._scored.setdefault(part.stamp, []).append(part)
+        else:
+            self._parts.append(part)
+        while self._parts and self._is_complete(self._parts[0]):
+            yield self._with_scores(self._parts.popleft())
+
+    def _is_complete(self, part: Part) -> bool:
+        return part.vehicles == sum(one.vehicles for one in self._scored.get(part.stamp, ()))
+
+    def _with_scores(self, part: Part) -> Part:
+        found = [one.scores for one in self._scored.pop(part.stamp, []) if one.scores]
+        return replace(part, scores=_joined([one for one in found if len(one.time_us)]))
+
+
+def _joined(scores: list[Scores]) -> Scores | None:
+    if len(scores) < 2:
+        return scores[0] if scores else None
+    ids = tuple(chain.from_iterable(one.vehicle_ids for one in scores))
+    columns = ("time_us", "score", "upper", "ahead_m")
+    return Scores(ids, *(np.concatenate([getattr(s, name) for s in scores]) for name in columns))
