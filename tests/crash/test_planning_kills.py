@@ -1,37 +1,41 @@
-"""kill -9 of planning while late records revise requests: the requests are the same."""
+"""kill -9 of planning while late records revise requests: the requests are the same.
+
+In the watch that scores hazards, too, its triggers read the scores of the records they judge.
+"""
 
 import json
 import random
 
 import pytest
 
-from tests.flows.test_planning import TRIGGERS, held, planned, plans, versions
+from tests.flows.test_planning import PROFILE, RISKY, TRIGGERS, held, planned, plans, versions
 from tests.killing import kill_until_done, popen
 from tests.watching import command, read_topics, run, telemetry, with_late_records, write_inputs
 
 RECORDS, VEHICLES = 2_000, 20
 
 
+@pytest.mark.parametrize("flow", ["planning", "watch"])
 @pytest.mark.parametrize(
-    ("kills", "longest_s"),
-    [
-        pytest.param(2, 1.0, id="2-kills", marks=pytest.mark.slow),
-        pytest.param(15, 4.0, id="15-kills", marks=pytest.mark.slow),
-    ],
+    "kills", [pytest.param(n, marks=pytest.mark.slow) for n in (2, 15)], ids=lambda n: f"{n}-kills"
 )
-def test_requests_after_kills_are_those_of_an_undisturbed_run(tmp_path, kills, longest_s):
+def test_requests_after_kills_are_those_of_an_undisturbed_run(tmp_path, kills, flow):
     inputs, whole, killed = (tmp_path / name for name in ("inputs", "whole", "killed"))
     write_inputs(inputs, with_late_records(telemetry(RECORDS, VEHICLES), VEHICLES))
-    (inputs / "triggers.yaml").write_text(TRIGGERS)
+    (inputs / "triggers.yaml").write_text(TRIGGERS + (RISKY if flow == "watch" else ""))
+    (inputs / "profile.yaml").write_text(PROFILE)
     (inputs / "plans.ndjson").write_text("".join(json.dumps(p) + "\n" for p in plans()))
-    words = command("run", "planning")
-    undisturbed = run(words, planned(inputs, whole, frame_rows=50))
+    words = command("run", flow)
+    scored = {"hazard": inputs / "profile.yaml", "hazard_every_s": 30} if flow == "watch" else {}
+    undisturbed = run(words, planned(inputs, whole, frame_rows=50, **scored))
     assert undisturbed.returncode == 0, undisturbed.stderr
     recovery = killed / "recovery"
     recovery.mkdir(parents=True)
-    env = planned(inputs, killed, frame_rows=50, epoch_rows=50, epoch_s=0.05, recovery=recovery)
+    pace = {"frame_rows": 50, "epoch_rows": 50, "epoch_s": 0.05}
+    env = planned(inputs, killed, recovery=recovery, **pace, **scored)
+    rng = random.Random(kills)
     done = kill_until_done(
-        lambda: [popen(words, env, killed)], killed, random.Random(kills), kills, longest_s
+        lambda: [popen(words, env, killed)], killed, rng, kills, longest_s=2.0 / kills
     )
     assert done >= kills
     assert held(killed) == held(whole)

@@ -71,7 +71,7 @@ def watched(inputs, out, **settings):
             **settings,
         },
     )
-    done = run(command("watch", "--quiet"), env)
+    done = run(command("run", "watch"), env)
     assert done.returncode == 0, done.stderr
     return out
 
