@@ -11,6 +11,8 @@ NaN or an infinity is rejected), so NaN always reads "not known", never 0.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from math import isnan
 from typing import Any, Final
 
 import numpy as np
@@ -162,18 +164,33 @@ class Frame:
 
     def record(self, row: int) -> dict[str, Any]:
         """Record ``row`` as a dict of canonical telemetry fields, absent fields left out."""
-        out: dict[str, Any] = {
-            "vehicle_id": self.vehicle_ids[self.vehicle[row]],
-            "timestamp": rfc3339(int(self.time_us[row])),
-            "kind": KINDS[self.kind[row]],
-            "body": BODIES[self.body[row]],
-        }
-        out |= _present(self.numbers, row)
-        out |= {name: text[row] for name, text in self.texts.items() if text.codes[row] >= 0}
-        if self.sequence is not None and self.sequence[row] != ABSENT_SEQUENCE:
-            out["sequence"] = int(self.sequence[row])
-        if sensors := _present(self.sensors, row):
-            out["sensors"] = sensors
+        [found] = self.records(np.array([row]))
+        return found
+
+    def records(self, rows: Rows) -> list[dict[str, Any]]:
+        """As ``record``, of some rows."""
+        texts = {name: text.take(rows) for name, text in self.texts.items()}
+        names = map(self.vehicle_ids.__getitem__, self.vehicle[rows].tolist())
+        times = map(rfc3339, self.time_us[rows].tolist())
+        kinds = map(KINDS.__getitem__, self.kind[rows].tolist())
+        bodies = map(BODIES.__getitem__, self.body[rows].tolist())
+        out: list[dict[str, Any]] = [
+            {"vehicle_id": name, "timestamp": time, "kind": kind, "body": body}
+            for name, time, kind, body in zip(names, times, kinds, bodies, strict=True)
+        ]
+        _put_present(out, self.numbers, rows)
+        for name, text in texts.items():
+            for place in np.flatnonzero(text.codes >= 0).tolist():
+                out[place][name] = text[place]
+        if self.sequence is not None:
+            for one, sequence in zip(out, self.sequence[rows].tolist(), strict=True):
+                if sequence != ABSENT_SEQUENCE:
+                    one["sequence"] = sequence
+        sensors: list[dict[str, Any]] = [{} for _ in out]
+        _put_present(sensors, self.sensors, rows)
+        for one, known in zip(out, sensors, strict=True):
+            if known:
+                one["sensors"] = known
         return out
 
 
@@ -216,13 +233,18 @@ def where(mask: Bools) -> Rows:
     return mask.nonzero()[0]
 
 
+@lru_cache(4096)
 def rfc3339(time_us: int) -> str:
     """Microseconds since 1970 as RFC 3339 in UTC with microseconds and ``Z``."""
     return (_NAIVE_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds") + "Z"
 
 
-def _present(columns: dict[str, Floats], row: int) -> dict[str, float]:
-    return {name: float(c[row]) for name, c in columns.items() if not np.isnan(c[row])}
+def _put_present(out: list[dict[str, Any]], columns: dict[str, Floats], rows: Rows) -> None:
+    """Put the values of ``rows`` into a dict each, those that are there."""
+    for name, column in columns.items():
+        for one, value in zip(out, column[rows].tolist(), strict=True):
+            if not isnan(value):
+                one[name] = value
 
 
 def _concat_texts(columns: Sequence[Texts]) -> Texts:

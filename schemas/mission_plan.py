@@ -5,6 +5,7 @@ what it leaves out is not planned. A step report changes one step of the plan in
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -110,6 +111,7 @@ class StepReport(_Shape):
 Planned = MissionPlan | StepReport
 
 
+@lru_cache(4096)
 def microseconds(time: datetime) -> int:
     """Microseconds since 1970 UTC."""
     return (time - EPOCH) // timedelta(microseconds=1)

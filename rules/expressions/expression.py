@@ -106,18 +106,22 @@ class Expression:
 
     def explain(self, columns: Columns, row: int) -> Explanation:
         """What the expression read in one row, and how far it is beyond its limit."""
-        here = columns.no_older_than(self.stale_us).row(row)
+        [found] = self.explain_many(columns, [row])
+        return found
+
+    def explain_many(self, columns: Columns, rows: Sequence[int]) -> list[Explanation]:
+        """As ``explain``, of some rows at once: of each, in order."""
+        here = columns.no_older_than(self.stale_us).take(np.array(rows, np.intp))
         with np.errstate(all="ignore"):
-            found = [_compared(ordering, here) for ordering in self._orderings]
-        comparisons = tuple(comparison for comparison in found if comparison is not None)
-        holding = [comparison for comparison in comparisons if comparison.holds]
-        tightest = min(holding, key=_tightness, default=None)
-        return Explanation(
-            inputs={column.name: read(column, here) for column in self._inputs},
-            limit=tightest.limit if tightest else None,
-            margin=tightest.margin if tightest else None,
-            comparisons=comparisons,
-        )
+            compared = [_compared(ordering, here) for ordering in self._orderings]
+        inputs = {column.name: _values(column, here) for column in self._inputs}
+        return [
+            _explanation(
+                {name: values[at] for name, values in inputs.items()},
+                [found[at] for found in compared],
+            )
+            for at in range(len(rows))
+        ]
 
 
 def compile_expression(text: str, stale_us: int | None = None) -> Expression:
@@ -130,17 +134,41 @@ def compile_expression(text: str, stale_us: int | None = None) -> Expression:
 
 def read(column: Input, here: Columns) -> Any:
     """The value of an input in the first row, as JSON has it; None where absent."""
+    return _values(column, here)[0]
+
+
+def _values(column: Input, here: Columns) -> list[Any]:
+    """The values of an input, as JSON has them; None where absent."""
     found = column(here)
     if isinstance(found, Choices):
-        return found.value(0)
-    if found.missing is not None and found.missing[0]:
-        return None
-    value = found.data[0].item()
-    return rfc3339(value) if column.type_ == "timestamp" else value
+        return [found.value(at) for at in range(len(here))]
+    values: list[Any] = found.data.tolist()
+    if column.type_ == "timestamp":
+        values = list(map(rfc3339, values))
+    if found.missing is None:
+        return values
+    return [None if gone else v for v, gone in zip(values, found.missing.tolist(), strict=True)]
 
 
-def _compared(ordering: Ordering, here: Columns) -> Comparison | None:
-    left, right = _number(ordering.left, here), _number(ordering.right, here)
+def _explanation(inputs: dict[str, Any], found: Sequence[Comparison | None]) -> Explanation:
+    comparisons = tuple(comparison for comparison in found if comparison is not None)
+    holding = [comparison for comparison in comparisons if comparison.holds]
+    tightest = min(holding, key=_tightness, default=None)
+    return Explanation(
+        inputs=inputs,
+        limit=tightest.limit if tightest else None,
+        margin=tightest.margin if tightest else None,
+        comparisons=comparisons,
+    )
+
+
+def _compared(ordering: Ordering, here: Columns) -> list[Comparison | None]:
+    """How an ordering compares in each row; None where a side has no number."""
+    sides = zip(_numbers(ordering.left, here), _numbers(ordering.right, here), strict=True)
+    return [_comparison(ordering, left, right) for left, right in sides]
+
+
+def _comparison(ordering: Ordering, left: float | None, right: float | None) -> Comparison | None:
     if left is None or right is None:
         return None
     margin = ordering.sign * (left - right)
@@ -149,13 +177,16 @@ def _compared(ordering: Ordering, here: Columns) -> Comparison | None:
     return Comparison(ordering.text, value, limit, margin, holds)
 
 
-def _number(evaluate: Any, here: Columns) -> float | None:
-    """The number in the only row; None where there is none."""
+def _numbers(evaluate: Any, here: Columns) -> list[float | None]:
+    """The number in each row; None where there is none."""
     data, missing, error = evaluate(here)
-    if (missing is not None and missing[0]) or (error is not None and error[0]):
-        return None
-    number: float = np.ravel(data)[0].item()
-    return number if np.isfinite(number) else None
+    there = np.isfinite(data)
+    for without in (missing, error):
+        if without is not None:
+            there = there & ~np.asarray(without)
+    # A side that is the same in all rows, a number of the rule, is told once.
+    numbers, there = (np.broadcast_to(np.ravel(one), len(here)) for one in (data, there))
+    return [n if known else None for n, known in zip(numbers.tolist(), there.tolist(), strict=True)]
 
 
 def _tightness(comparison: Comparison) -> float:

@@ -70,13 +70,31 @@ def fires_of(
     here = replace(frame, sensors={}, texts={}).take(at)
     away_m = goal_distance_m(plans, here, seen.place[at]).tolist()
     scores = seen.hazards.at(here.vehicle_ids, here.vehicle, here.time_us).T.tolist()
+    states, decisions = records.records(at), _decisions(known, fired)
     owners = map(frame.vehicle_ids.__getitem__, here.vehicle.tolist())
-    place = seen.place[at].tolist()
-    fires = [
-        _fire(known, one, _context(known, one.entry, plans.plans[p] if p >= 0 else None, m, s))
-        for one, p, m, s in zip(fired, place, away_m, scores, strict=True)
-    ]
+    fires = []
+    for k, place in enumerate(seen.place[at].tolist()):
+        plan = plans.plans[place] if place >= 0 else None
+        context = _context(known, fired[k].entry, states[k], plan, away_m[k], scores[k])
+        fires.append(_fire(known, fired[k], decisions[k], context))
     return list(zip(owners, fires, strict=True))
+
+
+def _decisions(known: "_Known", fired: Sequence[Fired]) -> list[dict[str, Any]]:
+    """What each trigger that fired read, those of a trigger at once."""
+    found: list[dict[str, Any]] = [{} for _ in fired]
+    for trigger in {one.trigger for one in fired}:
+        places = [k for k, one in enumerate(fired) if one.trigger == trigger]
+        given = known.book.triggers[trigger]
+        if given.when is None:
+            limit = given.trigger.absent_for_s
+            for k in places:
+                found[k] = {"inputs": {}, "limit": limit, "margin": None}
+            continue
+        explained = given.when.explain_many(known.columns, [fired[k].entry for k in places])
+        for k, why in zip(places, explained, strict=True):
+            found[k] = {"inputs": plain(why.inputs), "limit": why.limit, "margin": why.margin}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +107,9 @@ class _Known:
     columns: Columns
 
 
-def _fire(known: _Known, fired: Fired, context: dict[str, Any]) -> Fire:
+def _fire(known: _Known, fired: Fired, decision: dict[str, Any], context: dict[str, Any]) -> Fire:
     one, entry, seen = known.book.triggers[fired.trigger], fired.entry, known.seen
     given, time_us = one.trigger, int(seen.frame.time_us[entry])
-    decision: dict[str, Any] = {"inputs": {}, "limit": given.absent_for_s, "margin": None}
-    if one.when is not None:
-        found = one.when.explain(known.columns, entry)
-        decision = {"inputs": plain(found.inputs), "limit": found.limit, "margin": found.margin}
     decision |= {"since": rfc3339(fired.since_us), "fixes": [known.records.fix_name(entry)]}
     return Fire(
         time_us=time_us,
@@ -134,10 +148,15 @@ def _forecast(asked: dict[str, Any], found: Prospect, entry: int) -> dict[str, A
 
 
 def _context(
-    known: _Known, entry: int, plan: MissionPlan | None, away_m: float, scores: Sequence[float]
+    known: _Known,
+    entry: int,
+    state: dict[str, Any],
+    plan: MissionPlan | None,
+    away_m: float,
+    scores: Sequence[float],
 ) -> dict[str, Any]:
     """The state, the plan it was held against, and what a new plan has to mind."""
-    state, time_us = known.records.record(entry), int(known.seen.frame.time_us[entry])
+    time_us = int(known.seen.frame.time_us[entry])
     return {
         "state": plain(state),
         "plan": None if plan is None else {"plan_id": plan.plan_id, "version": plan.version},

@@ -1,6 +1,5 @@
 """A move: a key group's state on its way from one item to the next, and what decides about it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +9,7 @@ from rules.planning.plans import Plans, in_order
 from rules.planning.state import PlanningState
 from rules.planning.triggers import TriggerBook
 from schemas.delivery import Delivery
+from schemas.frame import Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,12 @@ class Move:
         plans = Plans.of({n: in_order((*every.get(n, ()), *heard.get(n, ()))) for n in names})
         self.state = replace(self.state, plans=plans)
 
-    def follow_again(self, changes: Iterable[tuple[str, int]]) -> None:
-        """Note vehicles of which something changed at a time up to which they were followed."""
-        for vehicle_id, time_us in changes:
-            slot = int(self.state.roster.find((vehicle_id,))[0])
-            if slot >= 0 and time_us <= self.state.looked_us[slot]:
-                self.dirty[slot] = True
+    def follow_again(self, vehicle_ids: tuple[str, ...], time_us: Longs) -> None:
+        """Note vehicles of which something changed at a time up to which they were followed.
+
+        ``time_us``: when, of each of ``vehicle_ids``.
+        """
+        slot = self.state.roster.find(vehicle_ids)
+        known = slot >= 0
+        slot, time_us = slot[known], time_us[known]
+        self.dirty[slot[time_us <= self.state.looked_us[slot]]] = True

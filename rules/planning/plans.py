@@ -16,7 +16,8 @@ _OVER: Final = ("done", "failed", "skipped")
 
 def in_order(planned: Iterable[Planned]) -> tuple[Planned, ...]:
     """Plans and step reports in the order in which they count."""
-    return tuple(sorted(set(planned), key=_order))
+    found = tuple(planned)
+    return tuple(sorted(set(found), key=_order)) if len(found) > 1 else found
 
 
 def _order(one: Planned) -> tuple[int, int, int, str]:
@@ -90,8 +91,7 @@ class Plans:
                 np.array([closes for pairs in windows for closes, _ in pairs], np.int64),
             ),
             np.array([opens for pairs in windows for _, opens in pairs], np.int64),
-            np.concatenate([np.empty((2, 0)), *map(_path, plans)], axis=1),
-            np.cumsum([0, *(len(plan.path) for plan in plans)]),
+            *_paths(plans),
         )
 
     def next_window(self, place: Rows, at_us: Longs) -> Rows:
@@ -110,9 +110,17 @@ class Plans:
         return self.timeline.latest(owner[vehicle], at_us)
 
 
-def _path(plan: MissionPlan) -> Floats:
-    lon = np.unwrap([point.longitude for point in plan.path], period=360.0)
-    return np.array([lon, [point.latitude for point in plan.path]])
+def _paths(plans: Sequence[MissionPlan]) -> tuple[Floats, Rows]:
+    """(2, points) all paths, and (plans + 1,) where each begins: as of ``Plans``."""
+    points = [point for plan in plans for point in plan.path]
+    start = np.cumsum([0, *(len(plan.path) for plan in plans)])
+    lon = np.array([point.longitude for point in points], np.float64)
+    # Turns by which each point is beyond the one before; those before a path are none of it.
+    turns = np.cumsum(np.rint(np.diff(lon, prepend=lon[:1]) / 360.0))
+    length = np.diff(start)
+    before = turns[start[:-1][length > 0]]
+    lon -= 360.0 * (turns - np.repeat(before, length[length > 0]))
+    return np.array([lon, [point.latitude for point in points]], np.float64), start
 
 
 def _windows(plan: MissionPlan) -> list[tuple[int, int]]:

@@ -31,8 +31,7 @@ def receive(move: Move, part: Part) -> None:
         _take_plans(move, part.planned)
     if part.scores is not None:
         move.state = replace(move.state, hazards=move.state.hazards.plus(part.scores))
-        times_us = part.scores.time_us.tolist()
-        move.follow_again(zip(part.scores.vehicle_ids, times_us, strict=True))
+        move.follow_again(part.scores.vehicle_ids, part.scores.time_us)
     for answer in part.answers:
         _take_answer(move, answer)
     if part.frame is not None:
@@ -65,7 +64,8 @@ def _take_plans(move: Move, planned: Sequence[Planned]) -> None:
         by_vehicle[one.vehicle_id] = in_order((*by_vehicle.get(one.vehicle_id, ()), one))
     move.state = replace(move.state, planned=by_vehicle)
     move.plan_again()
-    move.follow_again((one.vehicle_id, one.time_us) for one in planned)
+    ids, times_us = (one.vehicle_id for one in planned), [one.time_us for one in planned]
+    move.follow_again(tuple(ids), np.array(times_us, np.int64))
 
 
 def _take_answer(move: Move, answer: Answer) -> None:
@@ -80,7 +80,7 @@ def _take_answer(move: Move, answer: Answer) -> None:
         move.deliveries.append(refuse(answer, reason, "trigger_id"))
     elif answer not in move.state.rearms:
         move.state = replace(move.state, rearms=(*move.state.rearms, answer))
-        move.follow_again([(answer.vehicle_id, answer.time_us)])
+        move.follow_again((answer.vehicle_id,), np.array([answer.time_us], np.int64))
 
 
 def _is_known(move: Move, command: Rearm) -> bool:

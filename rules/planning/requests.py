@@ -11,6 +11,7 @@ is retracted.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -46,26 +47,31 @@ Said = Mapping[str, tuple[str, Event]]
 """By event id the topic and the last version told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """A request: ``fires`` in the order they fired, the first of which names it."""
 
     vehicle_id: str
     fires: tuple[Fire, ...]
 
-    @property
+    @cached_property
     def request_id(self) -> str:
         """What planners answer with."""
         first = self.fires[0]
         names = (self.vehicle_id, first.trigger_id, first.trigger_version, first.time_us)
         return identity("plan request", *names)
 
+    @cached_property
+    def main(self) -> Fire:
+        """The most urgent reason, which the request is for; of equals the one that came first."""
+        return max(self.fires, key=lambda fire: fire.priority)
+
     @property
     def shadow(self) -> bool:
         """Whether nobody is asked."""
         return self.fires[0].shadow
 
-    @property
+    @cached_property
     def deadline_us(self) -> int:
         """When the first of its reasons has waited long enough."""
         return min(fire.deadline_us for fire in self.fires)
@@ -134,8 +140,7 @@ _SEVERITIES: Final = ("info", "warning", "critical", "emergency")
 
 
 def _requested(request: Request) -> Event:
-    # The most urgent reason is what the request is for; of equals the one that came first.
-    main = max(request.fires, key=lambda f: f.priority)
+    main = request.main
     data = {
         "trigger_id": main.trigger_id,
         "trigger_version": main.trigger_version,
@@ -160,7 +165,7 @@ def _became(request: Request, result: PlanResult) -> Event:
 
 
 def _event(request: Request, event_type: str, time_us: int, data: dict[str, Any]) -> Event:
-    main = max(request.fires, key=lambda f: f.priority)
+    main = request.main
     return Event(
         type=event_type,
         event_id=identity(event_type, request.request_id),
@@ -178,7 +183,7 @@ def _event(request: Request, event_type: str, time_us: int, data: dict[str, Any]
 
 def _alarm(request: Request, severity: str, deadline_us: int, answer: PlanResult | None) -> Event:
     """The alarm that nobody answered in time, or that somebody has after all."""
-    main = max(request.fires, key=lambda f: f.priority)
+    main = request.main
     event_type = ALARM_RAISED if answer is None else ALARM_CLEARED
     time_us = deadline_us if answer is None else answer.time_us
     waited_s = (deadline_us - request.fires[0].time_us) / 1e6

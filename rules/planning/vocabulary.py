@@ -6,7 +6,7 @@ over it, and ``forecast.NAME`` of the trigger's own forecasts. Each is a number,
 not known. They are columns of the judged frame beside the sensors, under names no sensor can have.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -101,9 +101,11 @@ class Condition(Expression):
         super().__init__(text, checked)
         self.columns: Final = frozenset(self._public)
 
-    def explain(self, columns: Columns, row: int) -> Explanation:
+    def explain_many(self, columns: Columns, rows: Sequence[int]) -> list[Explanation]:
         """As of an expression, inputs under the names the author wrote."""
-        found = super().explain(columns, row)
+        return [self._in_public(found) for found in super().explain_many(columns, rows)]
+
+    def _in_public(self, found: Explanation) -> Explanation:
         inputs = {
             self._public.get(name.removeprefix("sensors."), name): value
             for name, value in found.inputs.items()
