@@ -81,6 +81,15 @@ class Arming:
             column[vehicles] = getattr(other, f.name)[vehicles]
         return Arming(*columns)
 
+    def with_pairs(
+        self, at: tuple[Rows, Rows], moved: Sequence[tuple[int, int, int, bool]]
+    ) -> "Arming":
+        """A copy with other values, column by column, at (vehicle, trigger)."""
+        columns = [getattr(self, f.name).copy() for f in fields(self)]
+        for column, values in zip(columns, zip(*moved, strict=True), strict=True):
+            column[at] = values
+        return Arming(*columns)
+
 
 class Fired(NamedTuple):
     """A trigger that fired: at which entry, which trigger, and since when it had been true."""
@@ -98,7 +107,8 @@ class Arms:
         self.for_us = [round(trigger.for_s * 1e6) for trigger in triggers]
         self.cooldown_us = [round(trigger.cooldown_s * 1e6) for trigger in triggers]
         self.rearm_after_us = [round((t.rearm_after_s or 0.0) * 1e6) for t in triggers]
-        self.rearm = np.array([_REARM[trigger.rearm] for trigger in triggers], np.int8)
+        self.rearms = [_REARM[trigger.rearm] for trigger in triggers]
+        self.rearm = np.array(self.rearms, np.int8)
 
     def follow(
         self, arming: Arming, slot: Rows, time_us: Longs, symbol: Codes
@@ -117,14 +127,20 @@ class Arms:
         moving = np.argwhere(self._moving(arming, slot[start], symbol, start))
         if not len(moving):
             return arming, []
-        moved = arming.put(np.empty(0, np.intp), arming)
-        fired: list[Fired] = []
-        for run, trigger in moving.tolist():
-            rows = slice(int(start[run]), int(end[run]))
-            pair = int(slot[start[run]]), trigger
-            found = self._one(moved, pair, time_us[rows], symbol[rows, trigger])
-            fired += [Fired(rows.start + place, trigger, since_us) for place, since_us in found]
-        return moved, fired
+        runs, triggers = moving.T
+        at = slot[start[runs]], triggers
+        # As lists, all at once: taken one by one numbers of arrays cost most of a move.
+        times_us = time_us.tolist()
+        symbols = {trigger: symbol[:, trigger].tolist() for trigger in set(triggers.tolist())}
+        columns = [getattr(arming, f.name)[at].tolist() for f in fields(arming)]
+        first, behind = start[runs].tolist(), end[runs].tolist()
+        moved, fired = [], []
+        for k, trigger in enumerate(triggers.tolist()):
+            one = _One(self, trigger, *(column[k] for column in columns))
+            one.follow(times_us, symbols[trigger], first[k], behind[k])
+            moved.append((one.count, one.since_us, one.fired_us, one.passive))
+            fired += [Fired(entry, trigger, since_us) for entry, since_us in one.fired]
+        return arming.with_pairs(at, moved), fired
 
     def _moving(self, arming: Arming, slots: Rows, symbol: Codes, start: Rows) -> Bools:
         """(runs, t) where anything changes: most triggers are not true, and stay so."""
@@ -140,40 +156,35 @@ class Arms:
         moving: Bools = armed | cleared | timed | any_of(symbol == ARM)
         return moving
 
-    def _one(
-        self, moved: Arming, pair: tuple[int, int], time_us: Longs, symbol: Codes
-    ) -> list[tuple[int, int]]:
-        """(entry, true since) where one vehicle's trigger fires; ``moved`` is changed."""
-        one = _One(self, moved, pair)
-        known = np.flatnonzero(symbol != UNKNOWN).tolist()
-        times_us, begin = time_us[known].tolist(), 0
-        # Stretches of equal symbols, one after the other.
-        for what, same in groupby(symbol[known].tolist()):
-            end = begin + len(list(same))
-            if what == TRUE:
-                one.true(times_us, begin, end)
-            else:
-                one.other(what)
-            begin = end
-        one.store(moved, pair)
-        return [(known[place], since_us) for place, since_us in one.fired]
-
 
 class _One:
     """One trigger of one vehicle."""
 
-    def __init__(self, arms: Arms, arming: Arming, pair: tuple[int, int]) -> None:
-        trigger = pair[1]
+    def __init__(
+        self,
+        arms: Arms,
+        trigger: int,
+        count: int,
+        since_us: int,
+        fired_us: int,
+        passive: bool,  # noqa: FBT001 (a column)
+    ) -> None:
         self.consecutive, self.for_us = arms.consecutive[trigger], arms.for_us[trigger]
         self.cooldown_us, self.after_us = arms.cooldown_us[trigger], arms.rearm_after_us[trigger]
-        self.rearm = int(arms.rearm[trigger])
-        self.count, self.since_us = int(arming.count[pair]), int(arming.since_us[pair])
-        self.fired_us, self.passive = int(arming.fired_us[pair]), bool(arming.passive[pair])
+        self.rearm = arms.rearms[trigger]
+        self.count, self.since_us, self.fired_us, self.passive = count, since_us, fired_us, passive
         self.fired: list[tuple[int, int]] = []
+        """The entries at which it fired, and since when it had been true."""
 
-    def store(self, arming: Arming, pair: tuple[int, int]) -> None:
-        arming.count[pair], arming.since_us[pair] = self.count, self.since_us
-        arming.fired_us[pair], arming.passive[pair] = self.fired_us, self.passive
+    def follow(self, times_us: list[int], symbol: list[int], begin: int, end: int) -> None:
+        """Entries from ``begin`` to before ``end``, in stretches of equal symbols."""
+        for what, same in groupby(symbol[begin:end]):
+            behind = begin + len(list(same))
+            if what == TRUE:
+                self.true(times_us, begin, behind)
+            elif what != UNKNOWN:
+                self.other(what)
+            begin = behind
 
     def other(self, symbol: int) -> None:
         """Entries at which the trigger is not true, or that arm it."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from rules.planning.fires import Fire
 from rules.planning.move import Move
 from rules.planning.receiving import refuse
-from rules.planning.requests import Request, final_us, folded, news, told_of
+from rules.planning.requests import Request, Said, final_us, folded, news, told_of
 from rules.planning.state import PlanningState
 from schemas.event import Event
 from schemas.plan_result import PlanResult
@@ -35,6 +35,8 @@ def forget(move: Move) -> None:
     settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
     fires, said, results = dict(state.fires), dict(state.said), dict(state.results)
     for name, events in state.said.items():
+        if _holds_all(move, fires.get(name, ()), events):
+            continue
         known = results.get(name, ())
         requests = folded(name, fires.get(name, ()), move.policy.fold_us)
         over = [r for r in requests if _is_over(move, r, known, settled[name])]
@@ -64,6 +66,16 @@ def _request_of(event: Event) -> str:
 def _passed(move: Move, fires: Sequence[Fire]) -> bool:
     """Whether a deadline has passed with this move."""
     return any(move.before_us < fire.deadline_us <= move.state.clock_us for fire in fires)
+
+
+def _holds_all(move: Move, fires: Sequence[Fire], events: Said) -> bool:
+    """Whether none of a vehicle's requests, or of what was told of them, can be let go."""
+    first_us = min((fire.deadline_us for fire in fires), default=None)
+    return (
+        first_us is not None
+        and move.state.clock_us <= first_us + move.policy.lateness_us
+        and not any(event.retracted for _, event in events.values())
+    )
 
 
 def _is_over(move: Move, request: Request, results: Sequence[PlanResult], settled_us: int) -> bool:
