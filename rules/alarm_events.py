@@ -24,7 +24,7 @@ def raise_alarms(book: RuleBook, now: Conditions, tracks: Tracks, due: Rows) -> 
     which = where((now.alarm_id == "") & (due < LATER))
     if not len(which):
         return []
-    lookup = _Lookup(book, tracks, due[which], now.zone[which])
+    lookup = _Lookup(book, tracks, due[which], now.zone[which], now.rule[which])
     events = []
     for place, i in enumerate(which.tolist()):
         now.alarm_id[i] = _alarm_id(book, now, i, lookup.vehicle_id(place))
@@ -44,7 +44,7 @@ def clear_alarms(
         return []
     zones, row = len(book.fences.zones), after[which]
     still_in = np.isin(row * zones + now.zone[which], on_stays.row * zones + on_stays.zone)
-    lookup = _Lookup(book, tracks, row, now.zone[which])
+    lookup = _Lookup(book, tracks, row, now.zone[which], now.rule[which])
     events = []
     for place, i in enumerate(which.tolist()):
         left = now.zone[i] != NO_ZONE and not still_in[place]
@@ -69,7 +69,8 @@ def update_alarm(
     ``of``: its place in ``now`` and the row; ``before``: the place of the version it was raised by.
     """
     i, row = of
-    lookup = _Lookup(book, tracks, np.array([row]), now.zone[i : i + 1])
+    here = slice(i, i + 1)
+    lookup = _Lookup(book, tracks, np.array([row]), now.zone[here], now.rule[here])
     event = _event(ALARM_UPDATED, now, i, lookup, 0)
     event.data.update(
         state="unacknowledged",
@@ -95,14 +96,19 @@ def _alarm_id(book: RuleBook, now: Conditions, i: int, vehicle_id: str) -> str:
 
 
 class _Lookup:
-    """What the rules saw at the rows where something is said."""
+    """What the rules saw at the rows where something is said.
 
-    def __init__(self, book: RuleBook, tracks: Tracks, row: Rows, zone: Rows) -> None:
+    ``row``, ``zone``, ``rule``: (places,) the record, the zone it is about, and the rule.
+    ``decisions``: of each place what its rule read.
+    """
+
+    def __init__(self, book: RuleBook, tracks: Tracks, row: Rows, zone: Rows, rule: Rows) -> None:
         self.book, self.tracks, self.row = book, tracks, row
         self.records = book.on_records(tracks.frame, tracks.past)
         on_zone = where(zone != NO_ZONE)
         self.place = {p: k for k, p in enumerate(on_zone.tolist())}
         self.stays = book.on_stays(tracks.frame, row[on_zone], zone[on_zone], tracks.past)
+        self.decisions = self._decisions(rule.tolist())
 
     def at(self, place: int) -> tuple[Columns, int]:
         if place in self.place:
@@ -118,9 +124,19 @@ class _Lookup:
         """The rule's message at a row."""
         return self.book.rules[rule].render(*self.at(place))
 
-    def decision(self, rule: int, place: int) -> dict[str, Any]:
-        found = self.book.rules[rule].condition.explain(*self.at(place))
-        return {"inputs": found.inputs, "limit": found.limit, "margin": found.margin}
+    def _decisions(self, rules: list[int]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = [{} for _ in rules]
+        alike: dict[tuple[int, bool], list[int]] = {}
+        for place, rule in enumerate(rules):
+            alike.setdefault((rule, place in self.place), []).append(place)
+        # Explained one by one, places cost most of what an alarm does.
+        for (rule, on_stay), places in alike.items():
+            columns = self.stays if on_stay else self.records
+            rows = [self.at(place)[1] for place in places]
+            explained = self.book.rules[rule].condition.explain_many(columns, rows)
+            for place, why in zip(places, explained, strict=True):
+                found[place] = {"inputs": why.inputs, "limit": why.limit, "margin": why.margin}
+        return found
 
 
 def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> Event:
@@ -128,7 +144,7 @@ def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> E
     zone = None if now.zone[i] == NO_ZONE else lookup.book.fences.zones[now.zone[i]]
     row, frame = int(lookup.row[place]), lookup.tracks.frame
     time_us, fix = int(frame.time_us[row]), frame.fix_name(row)
-    decision = lookup.decision(now.rule[i], place)
+    decision = lookup.decisions[place]
     decision["zone_version"] = zone.version if zone else None
     decision["since"] = rfc3339(int(now.since_us[i]))
     decision["fixes"] = list(dict.fromkeys([now.since_fix[i], fix]))
@@ -148,7 +164,7 @@ def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> E
             "visit_id": now.visit_id[i] or None,
             "decision": decision,
             "kind": KINDS[frame.kind[row]],
-            "mission_id": frame.text("mission_id")[row],
+            "mission_id": frame.text_at("mission_id", row),
             **rule.handled(),
         },
     )

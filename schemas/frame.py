@@ -129,6 +129,11 @@ class Frame:
         column = self.texts.get(name)
         return column if column is not None else Texts(np.full(len(self), -1, np.int32), ())
 
+    def text_at(self, name: str, row: int) -> str | None:
+        """What record ``row`` has in the column ``name`` of ``TEXT_FIELDS``; None = nothing."""
+        column = self.texts.get(name)
+        return None if column is None else column[row]
+
     def take(self, rows: Rows | slice) -> "Frame":
         """The frame of the given row positions, in their order; the id tables stay whole.
 
@@ -160,7 +165,7 @@ class Frame:
 
     def fix_name(self, row: int) -> str:
         """What names record ``row`` in a decision record: its message id, else its time."""
-        return self.text("message_id")[row] or rfc3339(int(self.time_us[row]))
+        return self.text_at("message_id", row) or rfc3339(int(self.time_us[row]))
 
     def record(self, row: int) -> dict[str, Any]:
         """Record ``row`` as a dict of canonical telemetry fields, absent fields left out."""

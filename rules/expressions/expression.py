@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
@@ -180,13 +181,18 @@ def _comparison(ordering: Ordering, left: float | None, right: float | None) -> 
 def _numbers(evaluate: Any, here: Columns) -> list[float | None]:
     """The number in each row; None where there is none."""
     data, missing, error = evaluate(here)
-    there = np.isfinite(data)
+    numbers = _listed(data, here)
     for without in (missing, error):
         if without is not None:
-            there = there & ~np.asarray(without)
-    # A side that is the same in all rows, a number of the rule, is told once.
-    numbers, there = (np.broadcast_to(np.ravel(one), len(here)) for one in (data, there))
-    return [n if known else None for n, known in zip(numbers.tolist(), there.tolist(), strict=True)]
+            known = zip(numbers, _listed(without, here), strict=True)
+            numbers = [None if gone else number for number, gone in known]
+    return [None if n is None or not isfinite(n) else n for n in numbers]
+
+
+def _listed(values: Any, here: Columns) -> list[Any]:
+    """The values of all rows; what is the same in all, a number of the rule, comes once."""
+    listed: list[Any] = np.ravel(values).tolist()
+    return listed * len(here) if len(listed) == 1 else listed
 
 
 def _tightness(comparison: Comparison) -> float:
