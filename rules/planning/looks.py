@@ -96,8 +96,10 @@ def look(
     gap = np.concatenate([g for g, _ in found])
     at_us = np.concatenate([us for _, us in found])
     due = (at_us < end_us[gap]) & (at_us > low_us[gap])
-    pairs = np.unique(np.stack([gap[due], at_us[due]]), axis=1)
-    gap, at_us = pairs[0].astype(np.intp), pairs[1]
+    gap, at_us = gap[due], at_us[due]
+    if len(gap):  # Looks for several reasons at the same time are one.
+        pairs = np.unique(np.stack([gap, at_us]), axis=1)
+        gap, at_us = pairs[0].astype(np.intp), pairs[1]
     count = np.zeros(len(gap))
     for g, us in closed:
         count[(gap == g) & (at_us >= us)] += 1.0
@@ -118,7 +120,12 @@ def _longs(values: object) -> Longs:
 
 def _missed(pending: Pending, row: Rows, end_us: Longs, plans: Plans) -> list[tuple[int, int]]:
     """(gap, time) of windows that opened and closed within a gap, by the plan in force then."""
-    if not len(plans.opens_us):
+    closes_us = plans.closes.time_us
+    if not len(row) or not len(closes_us):
+        return []
+    # Mostly no window of any plan closes in any of the gaps.
+    earliest_us = pending.until_us[row].min()
+    if not ((closes_us >= earliest_us) & (closes_us < end_us.max())).any():
         return []
     ids, vehicle, since_us = (
         pending.frame.vehicle_ids,
