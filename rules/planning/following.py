@@ -20,6 +20,7 @@ from rules.planning.looks import (
 )
 from rules.planning.move import Move
 from rules.planning.samples import Samples, forecasts_of, series_of
+from rules.tracks import NEVER
 from schemas.frame import Bools, Codes, Longs, Rows
 
 
@@ -146,7 +147,8 @@ def _take_fires(move: Move, fired: Sequence[Fired], seen: Seen | None, judged: R
             fires[name] = tuple(f for f in fires[name] if f.time_us <= state.settled_us[slot])
     if seen is not None:
         _explain(move, fires, fired, seen, judged)
-    move.state = replace(state, fires={name: found for name, found in fires.items() if found})
+    fires = {name: found for name, found in fires.items() if found}
+    move.state = replace(state, fires=fires, due_us=NEVER if fired else state.due_us)
 
 
 def _explain(
@@ -158,6 +160,8 @@ def _explain(
 ) -> None:
     """Add what fired, each with why; ``fires``: by vehicle id."""
     # From places among all entries to those among the judged.
+    if not fired:
+        return
     places = np.searchsorted(judged, [one.entry for one in fired]).tolist()
     told = [one._replace(entry=place) for one, place in zip(fired, places, strict=True)]
     for name, found in fires_of(move.book, move.plans, seen, told):

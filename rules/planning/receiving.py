@@ -110,7 +110,9 @@ def _take_records(move: Move, frame: Frame, until_us: Longs) -> None:
     move.dirty[slot[put][frame.time_us[put] <= state.looked_us[slot[put]]]] = True
     heard_us = until_us.copy()
     heard_us[there] = pending.until_us[place[there]]
-    move.state = replace(state, pending=pending.put(key[put], frame.take(put), heard_us[put]))
+    if len(put):
+        pending = pending.put(key[put], frame.take(put), heard_us[put])
+    move.state = replace(state, pending=pending)
     move.fresh = key[put]
 
 

@@ -32,7 +32,8 @@ class PlanningState:
     source. ``settled_us``, ``looked_us``: (slots,) up to which a vehicle's records are settled, and
     triggers were followed. ``planned``, ``results``: by vehicle id. ``rearms``: commands not yet
     settled. ``fires``, ``said``: by vehicle id, those that may still change. ``plans``: made of
-    ``planned`` and what is given; not kept.
+    ``planned`` and what is given; not kept. ``due_us``: when the next deadline of a fire passes,
+    ``NEVER`` = not known; not kept.
     """
 
     keys: tuple[tuple[str, int], ...] = ()
@@ -51,9 +52,10 @@ class PlanningState:
     fires: Mapping[str, tuple[Fire, ...]] = field(default_factory=dict)
     said: Mapping[str, Said] = field(default_factory=dict)
     plans: Plans | None = field(default=None, compare=False)
+    due_us: int = field(default=NEVER, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = [getattr(self, name) for name in self.__slots__[:-1]]
+        kept = [getattr(self, name) for name in self.__slots__[:-2]]
         return PlanningState, tuple(kept)
 
     @property
