@@ -20,7 +20,6 @@ from rules.planning.looks import (
 )
 from rules.planning.move import Move
 from rules.planning.samples import Samples, forecasts_of, series_of
-from rules.tracks import NEVER
 from schemas.frame import Bools, Codes, Longs, Rows
 
 
@@ -147,8 +146,7 @@ def _take_fires(move: Move, fired: Sequence[Fired], seen: Seen | None, judged: R
             fires[name] = tuple(f for f in fires[name] if f.time_us <= state.settled_us[slot])
     if seen is not None:
         _explain(move, fires, fired, seen, judged)
-    fires = {name: found for name, found in fires.items() if found}
-    move.state = replace(state, fires=fires, due_us=NEVER if fired else state.due_us)
+    move.state = replace(state, fires={name: found for name, found in fires.items() if found})
 
 
 def _explain(

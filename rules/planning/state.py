@@ -32,8 +32,7 @@ class PlanningState:
     source. ``settled_us``, ``looked_us``: (slots,) up to which a vehicle's records are settled, and
     triggers were followed. ``planned``, ``results``: by vehicle id. ``rearms``: commands not yet
     settled. ``fires``, ``said``: by vehicle id, those that may still change. ``plans``: made of
-    ``planned`` and what is given; not kept. ``due_us``: when the next deadline of a fire passes,
-    ``NEVER`` = not known; not kept.
+    ``planned`` and what is given; not kept.
     """
 
     keys: tuple[tuple[str, int], ...] = ()
@@ -52,10 +51,9 @@ class PlanningState:
     fires: Mapping[str, tuple[Fire, ...]] = field(default_factory=dict)
     said: Mapping[str, Said] = field(default_factory=dict)
     plans: Plans | None = field(default=None, compare=False)
-    due_us: int = field(default=NEVER, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = [getattr(self, name) for name in self.__slots__[:-2]]
+        kept = [getattr(self, name) for name in self.__slots__[:-1]]
         return PlanningState, tuple(kept)
 
     @property

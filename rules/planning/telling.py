@@ -8,15 +8,14 @@ from rules.planning.move import Move
 from rules.planning.receiving import refuse
 from rules.planning.requests import Request, Said, final_us, folded, news, told_of
 from rules.planning.state import PlanningState
-from rules.tracks import FOREVER
 from schemas.event import Event
 from schemas.plan_result import PlanResult
 
 
 def tell(move: Move) -> None:
     """Tell what there is of vehicles touched and of those of which a deadline has passed."""
-    passed, state = _passed(move), move.state
-    names = passed | (move.touched & (state.fires.keys() | state.said.keys()))
+    state = move.state
+    names = _passed(move) | (move.touched & (state.fires.keys() | state.said.keys()))
     if names:
         fires, said, results = dict(state.fires), dict(state.said), dict(state.results)
         for name in sorted(names):
@@ -65,15 +64,13 @@ def _request_of(event: Event) -> str:
 
 def _passed(move: Move) -> set[str]:
     """The vehicles of which a deadline has passed with this move."""
-    state = move.state
-    if state.clock_us < state.due_us:
-        return set()
-    deadlines_us = [
-        (fire.deadline_us, name) for name, fires in state.fires.items() for fire in fires
-    ]
-    due_us = min((us for us, _ in deadlines_us if us > state.clock_us), default=FOREVER)
-    move.state = replace(state, due_us=due_us)
-    return {name for us, name in deadlines_us if move.before_us < us <= state.clock_us}
+    before_us, clock_us = move.before_us, move.state.clock_us
+    return {
+        name
+        for name, fires in move.state.fires.items()
+        for fire in fires
+        if before_us < fire.deadline_us <= clock_us
+    }
 
 
 def _holds_all(move: Move, fires: Sequence[Fire], events: Said) -> bool:
