@@ -10,6 +10,7 @@ import numpy as np
 
 from rules.conditions import Conditions, StayVerdicts
 from rules.expressions import Columns
+from rules.expressions.expression import explain_each
 from rules.rulebook import NO_ZONE, RuleBook
 from rules.tracks import Tracks
 from schemas.event import ALARM_CLEARED, ALARM_RAISED, ALARM_UPDATED, Event, identity
@@ -108,7 +109,11 @@ class _Lookup:
         on_zone = where(zone != NO_ZONE)
         self.place = {p: k for k, p in enumerate(on_zone.tolist())}
         self.stays = book.on_stays(tracks.frame, row[on_zone], zone[on_zone], tracks.past)
-        self.decisions = self._decisions(rule.tolist())
+        asked = [(book.rules[r].condition, *self.at(k)) for k, r in enumerate(rule.tolist())]
+        self.decisions: list[dict[str, Any]] = [
+            {"inputs": why.inputs, "limit": why.limit, "margin": why.margin}
+            for why in explain_each(asked)
+        ]
 
     def at(self, place: int) -> tuple[Columns, int]:
         if place in self.place:
@@ -123,20 +128,6 @@ class _Lookup:
     def message(self, rule: int, place: int) -> str:
         """The rule's message at a row."""
         return self.book.rules[rule].render(*self.at(place))
-
-    def _decisions(self, rules: list[int]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = [{} for _ in rules]
-        alike: dict[tuple[int, bool], list[int]] = {}
-        for place, rule in enumerate(rules):
-            alike.setdefault((rule, place in self.place), []).append(place)
-        # Explained one by one, places cost most of what an alarm does.
-        for (rule, on_stay), places in alike.items():
-            columns = self.stays if on_stay else self.records
-            rows = [self.at(place)[1] for place in places]
-            explained = self.book.rules[rule].condition.explain_many(columns, rows)
-            for place, why in zip(places, explained, strict=True):
-                found[place] = {"inputs": why.inputs, "limit": why.limit, "margin": why.margin}
-        return found
 
 
 def _event(kind: str, now: Conditions, i: int, lookup: _Lookup, place: int) -> Event:

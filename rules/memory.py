@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
@@ -38,12 +39,11 @@ class Memory:
         return [self.roster, *(part if len(part.slot) else _Nothing(part) for part in parts)]
 
     def __setstate__(self, state: list[Any]) -> None:
-        # A memory pickled before a part was added lacks it: nothing is remembered of that yet.
-        empty = [column.default_factory for column in fields(self)]
-        for column, value in zip(fields(self), state, strict=False):
-            object.__setattr__(self, column.name, value)
-        for column, make in list(zip(fields(self), empty, strict=True))[len(state) :]:
-            object.__setattr__(self, column.name, make())  # type: ignore[operator]
+        # A memory pickled before a part was added lacks it, and one of a few versions has None
+        # for a part without a row: nothing is remembered of that.
+        for column, value in zip_longest(fields(self), state):
+            made = column.default_factory() if value is None else value  # type: ignore[operator]
+            object.__setattr__(self, column.name, made)
 
     def only(self, slots: Rows) -> "Memory":
         """What is remembered of the vehicles in ``slots``; the roster stays whole."""

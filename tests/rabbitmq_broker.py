@@ -122,6 +122,7 @@ class _Confirmed:
         return self._all_to + len(self._beyond)
 
     def _settle(self, answer: pika.frame.Method) -> None:
+        assert isinstance(answer.method, pika.spec.Basic.Ack), "the broker did not take a message"
         if not answer.method.multiple:
             self._beyond.add(answer.method.delivery_tag)
         elif answer.method.delivery_tag > self._all_to:

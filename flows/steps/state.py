@@ -45,7 +45,7 @@ class Chunked(Protocol):
         ...
 
 
-class Waiting(Protocol[Item]):
+class Holding(Protocol[Item]):
     """Items of a key that wait for others of the same epoch; it is not stored."""
 
     @property
@@ -79,7 +79,7 @@ class Keyed(Generic[State, Item, Out]):
     finish: Callable[[State], tuple[State, list[Out]]] | None = None
     idle: Callable[[State], tuple[State, list[Out]]] | None = None
     idle_after_s: float = 1
-    waiting: Callable[[], Waiting[Item]] | None = None
+    waiting: Callable[[], Holding[Item]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,53 +19,72 @@ from schemas.frame import Bools, Floats, Frame, Ints, Longs, Rows
 
 SCORE_AGE_US = 3_600_000_000
 """A hazard score older than this says nothing any more."""
+_NO_NUMBER = -1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Hazards:
-    """Hazard scores of some vehicles, by vehicle, then time; columns as of ``Scores``."""
+    """Hazard scores of some vehicles, by vehicle, then time, then score.
+
+    ``values``: (4, n) score and its upper bound, 0 to 1; metres to the first place ahead that is
+    too dangerous; a number that tells scores of the same vehicle and time apart. NaN = none.
+    """
 
     owners: dict[str, int] = field(default_factory=dict)
     timeline: Timeline = field(
         default_factory=lambda: Timeline(np.zeros(1, np.intp), np.empty(0, np.int64))
     )
-    values: Floats = field(default_factory=lambda: np.empty((3, 0)))
+    values: Floats = field(default_factory=lambda: np.empty((4, 0)))
 
     def plus(self, scores: Scores) -> "Hazards":
-        """With further scores; of the same vehicle and time the later told counts.
+        """With further scores, each in the place of itself as told before.
 
-        One that is retracted goes, so that the one before counts again.
+        One that is retracted goes, so that the one before counts again. Of those of one time, which
+        records of one time have, the highest counts.
         """
         owners = dict(self.owners)
         for name in scores.vehicle_ids:
             owners.setdefault(name, len(owners))
-        owner = np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
         new = np.array([owners[name] for name in scores.vehicle_ids], np.intp)
-        owner, time_us = np.append(owner, new), np.append(self.timeline.time_us, scores.time_us)
-        given = np.stack([scores.score, scores.upper, scores.ahead_m])
-        values = np.concatenate([self.values, given], axis=1)
-        order = np.lexsort((time_us, owner))
-        owner, time_us = owner[order], time_us[order]
-        kept = ~np.isnan(values[0, order])
-        kept[:-1] &= (owner[1:] != owner[:-1]) | (time_us[1:] != time_us[:-1])
-        return _by_owner(owners, owner[kept], time_us[kept], values[:, order[kept]])
+        owner = np.append(self._owner(), new)
+        time_us = np.append(self.timeline.time_us, scores.time_us)
+        values = np.concatenate([self._numbered(), scores.values], axis=1)
+        # Stable: of a score told again the last one is that of now.
+        order = np.lexsort((values[3], time_us, owner))
+        owner, time_us, values = owner[order], time_us[order], values[:, order]
+        together = (owner[1:] == owner[:-1]) & (time_us[1:] == time_us[:-1])
+        again = together & ((values[3, 1:] == values[3, :-1]) | (values[3, :-1] == _NO_NUMBER))
+        kept = ~np.isnan(values[0])
+        kept[:-1] &= ~again
+        owner, time_us, values = owner[kept], time_us[kept], values[:, kept]
+        if together.any():
+            order = np.lexsort((values[0], time_us, owner))
+            values = values[:, order]
+        return _by_owner(owners, owner, time_us, values)
 
     def since(self, oldest_us: Mapping[str, int], else_us: int) -> "Hazards":
         """Without what is older, but for each vehicle's newest before.
 
         ``oldest_us``: by vehicle id; ``else_us``: that of others.
         """
-        if not self.owners:
-            return self
-        owner = np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
-        time_us = self.timeline.time_us
+        owner, time_us = self._owner(), self.timeline.time_us
         of_owner = np.array([oldest_us.get(name, else_us) for name in self.owners], np.int64)
         kept = np.ones(len(owner), np.bool_)
         kept[:-1] = (owner[1:] != owner[:-1]) | (time_us[1:] > of_owner[owner[1:]])
         return _by_owner(self.owners, owner[kept], time_us[kept], self.values[:, kept])
 
+    def _owner(self) -> Rows:
+        """(n,) whose each is."""
+        return np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
+
+    def _numbered(self) -> Floats:
+        """The values, those that an earlier version kept without a number, too."""
+        if len(self.values) == 4:
+            return self.values
+        return np.concatenate([self.values, np.full((1, self.values.shape[1]), _NO_NUMBER)])
+
     def at(self, ids: Sequence[str], vehicle: Ints, at_us: Longs) -> Floats:
-        """(3, n) the values of the newest scores; NaN = there is none, or it is too old."""
+        """(3, n) the first values of the newest scores; NaN = there is none, or it is too old."""
         if not self.owners:
             return np.full((3, len(vehicle)), np.nan)
         owner = np.array([self.owners.get(name, -1) for name in ids], np.intp)
@@ -74,7 +93,7 @@ class Hazards:
             return np.full((3, len(vehicle)), np.nan)
         safe = np.maximum(place, 0)
         fresh = (place >= 0) & (at_us - self.timeline.time_us[safe] <= SCORE_AGE_US)
-        return np.where(fresh, self.values[:, safe], np.nan)
+        return np.where(fresh, self.values[:3, safe], np.nan)
 
 
 def _by_owner(owners: dict[str, int], owner: Rows, time_us: Longs, values: Floats) -> Hazards:

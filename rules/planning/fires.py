@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rules.expressions.columns import Columns
+from rules.expressions.expression import explain_each
 from rules.forecast import Prospect
 from rules.planning.ahead import Prospects
 from rules.planning.arming import Fired
@@ -81,19 +82,15 @@ def fires_of(
 
 
 def _decisions(known: "_Known", fired: Sequence[Fired]) -> list[dict[str, Any]]:
-    """What each trigger that fired read, those of a trigger at once."""
-    found: list[dict[str, Any]] = [{} for _ in fired]
-    for trigger in {one.trigger for one in fired}:
-        places = [k for k, one in enumerate(fired) if one.trigger == trigger]
-        given = known.book.triggers[trigger]
-        if given.when is None:
-            limit = given.trigger.absent_for_s
-            for k in places:
-                found[k] = {"inputs": {}, "limit": limit, "margin": None}
-            continue
-        explained = given.when.explain_many(known.columns, [fired[k].entry for k in places])
-        for k, why in zip(places, explained, strict=True):
-            found[k] = {"inputs": plain(why.inputs), "limit": why.limit, "margin": why.margin}
+    """What each trigger that fired read; those that wait for silence alone read nothing."""
+    compiled = [known.book.triggers[one.trigger] for one in fired]
+    found: list[dict[str, Any]] = [
+        {"inputs": {}, "limit": one.trigger.absent_for_s, "margin": None} for one in compiled
+    ]
+    asking = [(k, one.when) for k, one in enumerate(compiled) if one.when is not None]
+    asked = [(when, known.columns, fired[k].entry) for k, when in asking]
+    for (k, _), why in zip(asking, explain_each(asked), strict=True):
+        found[k] = {"inputs": plain(why.inputs), "limit": why.limit, "margin": why.margin}
     return found
 
 

@@ -157,9 +157,9 @@ def _explain(
     judged: Rows,
 ) -> None:
     """Add what fired, each with why; ``fires``: by vehicle id."""
-    # From places among all entries to those among the judged.
     if not fired:
         return
+    # From places among all entries to those among the judged.
     places = np.searchsorted(judged, [one.entry for one in fired]).tolist()
     told = [one._replace(entry=place) for one, place in zip(fired, places, strict=True)]
     for name, found in fires_of(move.book, move.plans, seen, told):

@@ -15,39 +15,45 @@ import numpy as np
 from rules.assessment import KeyGroups
 from rules.tracks import NEVER, sort_key
 from schemas.event import Event
-from schemas.frame import KINDS, Frame, Ints, Longs, Rows, where
+from schemas.frame import KINDS, Floats, Frame, Ints, Longs, Rows, where
 from schemas.mission_plan import Planned
 from schemas.plan_result import Answer
 
+_DIGITS: Final = 13
+"""Hexadecimal digits of an event id that a float64 holds exactly."""
 _AHEAD: Final = "ahead_distance_m"
 """The quantity of hazard profiles that tells how far the first cell above a limit is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Hazard scores of n records of some vehicles, (n,) each.
+    """Hazard scores of n records of some vehicles.
 
-    ``vehicle_ids``: whose each is. ``time_us``: event time. ``score``, ``upper``: 0 to 1, the
-    latter the upper bound. ``ahead_m``: to the first place ahead that is too dangerous. NaN = none.
+    ``vehicle_ids``: (n,) whose each is. ``time_us``: (n,) event time. ``values``: (4, n), the rows
+    of ``Hazards``; a score of NaN = it is retracted.
     """
 
     vehicle_ids: tuple[str, ...]
     time_us: Longs
-    score: np.ndarray
-    upper: np.ndarray
-    ahead_m: np.ndarray
+    values: Floats
+
+    def take(self, rows: Rows) -> "Scores":
+        """Some of them."""
+        ids = tuple(map(self.vehicle_ids.__getitem__, rows.tolist()))
+        return Scores(ids, self.time_us[rows], self.values[:, rows])
 
 
 def scores_in(events: Sequence[Event]) -> Scores:
     """The scores of some ``farwatch.hazard.scored.v1`` events; a retracted one says nothing."""
-    values = np.full((3, len(events)), np.nan)
+    values = np.full((4, len(events)), np.nan)
     for place, event in enumerate(events):
+        values[3, place] = int(event.event_id[:_DIGITS], 16)
         if not event.retracted:
             data = event.data
-            values[:, place] = data["score"], data["upper"], _ahead_m(data["parts"])
+            values[:3, place] = data["score"], data["upper"], _ahead_m(data["parts"])
     ids = tuple(event.vehicle_id for event in events)
     time_us = np.array([event.happened_us for event in events], np.int64)
-    return Scores(ids, time_us, values[0], values[1], values[2])
+    return Scores(ids, time_us, values)
 
 
 def _ahead_m(parts: Sequence[Mapping[str, Any]]) -> float:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from rules.late import late_event
-from rules.planning.intake import Part
+from rules.planning.context import Hazards
+from rules.planning.intake import Part, Scores
 from rules.planning.move import Move
 from rules.planning.pending import Pending
 from rules.planning.plans import in_order
@@ -21,6 +23,10 @@ from schemas.plan_result import Answer, PlanResult, Rearm
 from schemas.rejected import dead_letter
 from schemas.topics import LATE_TELEMETRY
 
+SCORES_EACH: Final = 4
+"""Scores a vehicle, in the middle, that are not worth looking through."""
+UNHEARD_US: Final = 86_400_000_000
+
 
 def receive(move: Move, part: Part) -> None:
     """Put everything in its place."""
@@ -30,12 +36,25 @@ def receive(move: Move, part: Part) -> None:
     if part.planned:
         _take_plans(move, part.planned)
     if part.scores is not None:
-        move.state = replace(move.state, hazards=move.state.hazards.plus(part.scores))
+        move.state = replace(move.state, hazards=_with_scores(move, part.scores))
         move.follow_again(part.scores.vehicle_ids, part.scores.time_us)
     for answer in part.answers:
         _take_answer(move, answer)
     if part.frame is not None:
         _take_records(move, part.frame, part.until_us)
+
+
+def _with_scores(move: Move, scores: Scores) -> Hazards:
+    """The scores with further ones, without those that no record can be judged by any more.
+
+    Nobody knows what a vehicle still has to tell that was not heard of: its scores stay for a day.
+    """
+    state, hazards = move.state, move.state.hazards.plus(scores)
+    if len(hazards.timeline.time_us) <= SCORES_EACH * len(hazards.owners):
+        return hazards
+    settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
+    waited_us = max(move.policy.lateness_us, UNHEARD_US)
+    return hazards.since(settled, max(state.clock_us - waited_us, NEVER))
 
 
 def refuse(answer: Answer, reason: str, field: str) -> Delivery:

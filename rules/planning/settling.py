@@ -47,7 +47,7 @@ def settle(move: Move) -> bool:
 
 
 def _forget(move: Move) -> None:
-    """Let go plans, scores and commands that no record can be judged by any more."""
+    """Let go plans and commands that no record can be judged by any more."""
     state = move.state
     settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
     planned = {name: _since(p, settled.get(name, NEVER)) for name, p in state.planned.items()}
@@ -61,8 +61,7 @@ def _forget(move: Move) -> None:
                 reason = f"vehicle_id: nobody has heard of `{command.vehicle_id}`"
                 move.deliveries.append(refuse(command, reason, "vehicle_id"))
     changed = any(len(planned[name]) != len(p) for name, p in state.planned.items())
-    hazards = state.hazards.since(settled, state.clock_us - move.policy.lateness_us)
-    move.state = replace(state, planned=planned, rearms=tuple(rearms), hazards=hazards)
+    move.state = replace(state, planned=planned, rearms=tuple(rearms))
     if changed:
         move.plan_again()
 

@@ -50,13 +50,18 @@ class Waiting:
         return part.vehicles == sum(one.vehicles for one in self._scored.get(part.stamp, ()))
 
     def _with_scores(self, part: Part) -> Part:
+        """The part with the scores of its vehicles: triggers are about no others."""
         found = [one.scores for one in self._scored.pop(part.stamp, []) if one.scores]
-        return replace(part, scores=_joined([one for one in found if len(one.time_us)]))
+        if part.frame is None or not found:
+            return part
+        scores, known = _joined(found), frozenset(part.frame.vehicle_ids)
+        rows = np.flatnonzero([name in known for name in scores.vehicle_ids])
+        return replace(part, scores=scores.take(rows)) if len(rows) else part
 
 
-def _joined(scores: list[Scores]) -> Scores | None:
-    if len(scores) < 2:
-        return scores[0] if scores else None
-    ids = tuple(chain.from_iterable(one.vehicle_ids for one in scores))
-    columns = ("time_us", "score", "upper", "ahead_m")
-    return Scores(ids, *(np.concatenate([getattr(s, name) for s in scores]) for name in columns))
+def _joined(scores: list[Scores]) -> Scores:
+    return Scores(
+        tuple(chain.from_iterable(one.vehicle_ids for one in scores)),
+        np.concatenate([one.time_us for one in scores]),
+        np.concatenate([one.values for one in scores], axis=1),
+    )

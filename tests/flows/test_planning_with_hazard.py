@@ -28,8 +28,11 @@ PROFILES = """
 KINDS = ["auv", "auv", "rover", "auv", "rover", "vessel", "auv"]
 
 
-def records():
-    """Vehicles whose batteries go up and down, each over hours, some records minutes late."""
+def records(*, tied=False):
+    """Vehicles whose batteries go up and down, each over hours, some records minutes late.
+
+    ``tied``: of some times a vehicle has two records, which say the contrary.
+    """
     timed = []
     for step in range(STEPS):
         for v, kind in enumerate(KINDS):
@@ -44,6 +47,9 @@ def records():
                 "latitude": 1.0,
             }
             timed.append((time_us + late_us, json.dumps(record) + "\n"))
+            if tied and step % 29 == 7:
+                other = record | {"battery_pct": 100.0 - record["battery_pct"]}
+                timed.append((time_us + 3 * STEP_US, json.dumps(other) + "\n"))
     return [line for _, line in sorted(timed)]
 
 
@@ -51,6 +57,7 @@ def records():
 def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "telemetry.ndjson").write_text("".join(records()))
+    (folder / "tied.ndjson").write_text("".join(records(tied=True)))
     (folder / "zones.geojson").write_text(json.dumps(ZONES))
     (folder / "rules.yaml").write_text(RULES)
     (folder / "triggers.yaml").write_text(TRIGGERS)
@@ -76,13 +83,16 @@ def watched(inputs, out, **settings):
     return out
 
 
-@pytest.fixture(scope="module")
-def one_by_one(inputs, tmp_path_factory):
-    return watched(inputs, tmp_path_factory.mktemp("one"), frame_rows=1)
+@pytest.fixture(scope="module", params=["telemetry", "tied"])
+def one_by_one(request, inputs, tmp_path_factory):
+    """The name of an input, and where its results are, judged record by record."""
+    telemetry, out = f"file:{inputs}/{request.param}.ndjson", tmp_path_factory.mktemp("one")
+    return telemetry, watched(inputs, out, telemetry=telemetry, frame_rows=1)
 
 
-def test_each_rise_of_a_score_asks_for_a_plan(one_by_one):
-    asked = [d for d in held(one_by_one).values() if d["state"] == "requested"]
+def test_each_rise_of_a_score_asks_for_a_plan(inputs, tmp_path):
+    out = watched(inputs, tmp_path)
+    asked = [d for d in held(out).values() if d["state"] == "requested"]
     reasons = [(d["vehicle_id"], r["trigger_id"]) for d in asked for r in d["reasons"]]
     # Twelve stretches of twenty minutes, of which every other one is dangerous.
     for v, kind in enumerate(KINDS):
@@ -98,8 +108,10 @@ def test_each_rise_of_a_score_asks_for_a_plan(one_by_one):
     ids=["50", "all", "2-processes"],
 )
 def test_frames_of_any_size_end_with_the_same_requests(inputs, one_by_one, tmp_path, settings):
-    out = watched(inputs, tmp_path, **settings)
-    assert held(out) == held(one_by_one)
+    telemetry, alone = one_by_one
+    out = watched(inputs, tmp_path, telemetry=telemetry, **settings)
+    assert held(alone)
+    assert held(out) == held(alone)
 
 
 def test_records_in_time_are_judged_once(inputs, tmp_path):

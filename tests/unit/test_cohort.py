@@ -1,8 +1,9 @@
 """What a cohort keeps of its history from commit to commit: each chunk once, none for longer."""
 
 import gc
+import pickle
 import weakref
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,17 @@ def state():
     roster, _ = Roster().admit(VEHICLES)
     assert {GROUPS.of(vehicle) for vehicle in VEHICLES} == {0, 1}
     return GroupState(Memory(roster), History().checkpoint(Memory(), Keys(), 0))
+
+
+@pytest.mark.parametrize("parts", [0, 3, 7], ids=lambda n: f"{n}-parts")
+def test_a_memory_is_read_whether_parts_are_left_out_or_none(parts):
+    roster, _ = Roster().admit(VEHICLES)
+    read = Memory.__new__(Memory)
+    read.__setstate__([roster, *[None] * parts])
+    read = pickle.loads(pickle.dumps(read))
+    for column in fields(Memory)[1:]:
+        assert len(getattr(read, column.name).slot) == 0
+    assert read.roster.ids == VEHICLES
 
 
 def heard(state: GroupState) -> GroupState:

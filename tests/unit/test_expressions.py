@@ -16,6 +16,7 @@ from rules.expressions import (
     ZoneTable,
     compile_expression,
 )
+from rules.expressions.expression import explain_each
 from schemas.frame import ABSENT_SEQUENCE, Frame
 from schemas.zone import Zone
 from tests.frames import frame_of
@@ -366,6 +367,22 @@ def test_the_margin_is_measured_in_the_direction_the_rule_asks(
 ) -> None:
     found = compile_expression(text).explain(Columns.of_records(fleet()), 0)
     assert (found.limit, found.margin) == (limit, margin)
+
+
+def test_rows_explained_at_once_are_explained_as_one_by_one() -> None:
+    columns = Columns.of_records(fleet())
+    for text in (
+        "depth_m > 100.0 && speed_mps < 0.5",
+        "sensors.salinity > 30.0 || battery_pct < 2.0 * 10.0",
+        'kind == "auv" && timestamp > timestamp(0)',
+        "speed_mps > 1.0 ? depth_m > 5.0 : depth_m > 9.0",
+    ):
+        one = compile_expression(text)
+        rows = [*range(len(columns)), 0]
+        assert one.explain_many(columns, rows) == [one.explain(columns, row) for row in rows]
+        other = compile_expression("depth_m > 7.0")
+        asked = [(e, columns, row) for row in range(len(columns)) for e in (one, other)]
+        assert explain_each(asked) == [e.explain(columns, row) for e, _, row in asked]
 
 
 def test_times_are_explained_in_rfc_3339() -> None:

@@ -57,13 +57,10 @@ def drive(hours, every_s=60, **fields):
 def scores(*triples):
     """Hazard scores of vehicle a: (second, upper bound, metres to the hazard or None)."""
     time_s, upper, ahead_m = zip(*triples, strict=True)
-    return Scores(
-        ("a",) * len(triples),
-        np.array([round(t * 1e6) for t in time_s], np.int64),
-        np.array(upper) / 2,
-        np.array(upper, np.float64),
-        np.array([np.nan if m is None else m for m in ahead_m], np.float64),
-    )
+    at_us = np.array([round(t * 1e6) for t in time_s], np.int64)
+    away_m = [np.nan if m is None else m for m in ahead_m]
+    values = np.array([np.array(upper) / 2, upper, away_m, range(len(triples))], np.float64)
+    return Scores(("a",) * len(triples), at_us, values)
 
 
 CALM = {"battery_pct": 80.0, "temperature_c": 10.0, "speed_mps": 0.05}

@@ -4,11 +4,15 @@ import random
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.steps.state import Keyed, _Logic
 from rules.assessment import KeyGroups
 from rules.planning.context import Hazards
+from rules.planning.group import advance
 from rules.planning.intake import Intake, Part, Scores, scores_in
+from rules.planning.move import Judges, Policy
 from rules.planning.state import PlanningState
 from rules.planning.waiting import Waiting
 from tests.frames import frame_of
@@ -17,11 +21,17 @@ from tests.planning import book_of
 HOUR_US = 3_600_000_000
 
 
-def of(time_us, *scores, vehicle="a"):
-    """Scores of one vehicle; NaN = retracted."""
+def of(time_us, *scores, vehicle="a", number=7):
+    """Scores of one vehicle; NaN = retracted. ``number``: of several at a time, which they are."""
     time_us = np.atleast_1d(np.array(time_us, np.int64))
-    values = np.array(scores, float)
-    return Scores((vehicle,) * len(values), time_us, values, values, values)
+    values = np.array([scores, scores, scores, [number] * len(scores)], float)
+    return Scores((vehicle,) * len(scores), time_us, values)
+
+
+def scores_at(known, time_us, *vehicles):
+    """What counts at a time, of each vehicle."""
+    places = np.arange(len(vehicles), dtype=np.int32)
+    return known.at(vehicles, places, np.full(len(vehicles), time_us))[0].tolist()
 
 
 def scored(stamp, vehicles, scores=None):
@@ -36,14 +46,26 @@ def records(stamp, vehicles):
 
 def test_records_go_on_with_all_scores_of_their_vehicles():
     waiting = Waiting()
-    assert not list(waiting.take(records(1, vehicles=3)))
+    frame = frame_of([{"vehicle_id": name, "time_s": 1} for name in ("a", "b")])
+    assert not list(waiting.take(Part("g", frame, stamp=1, vehicles=3)))
     assert not list(waiting.take(scored(1, 2, of(1, 0.5))))
     assert waiting.held == 2
     [part] = waiting.take(scored(1, 1, of(2, 0.25, vehicle="b")))
-    assert part.frame is not None
+    assert part.frame is frame
     assert part.scores.vehicle_ids == ("a", "b")
-    assert part.scores.score.tolist() == [0.5, 0.25]
+    assert part.scores.values[0].tolist() == [0.5, 0.25]
     assert waiting.held == 0
+
+
+def test_scores_of_vehicles_that_no_trigger_is_about_are_left_out():
+    waiting = Waiting()
+    list(waiting.take(records(1, vehicles=2)))
+    list(waiting.take(scored(1, 1, of(1, 0.5, vehicle="other"))))
+    [part] = waiting.take(scored(1, 1, of(1, 0.25)))
+    assert part.scores.vehicle_ids == ("a",)
+    list(waiting.take(Part("g", stamp=2, vehicles=1)))
+    [part] = waiting.take(scored(2, 1, of(1, 0.5, vehicle="other")))
+    assert part.scores is None
 
 
 def test_records_that_no_profile_is_for_wait_for_those_before_alone():
@@ -110,9 +132,30 @@ def test_a_frame_tells_each_group_how_many_of_its_vehicles_are_scored():
 
 def test_a_score_that_is_retracted_lets_the_one_before_count_again():
     known = Hazards().plus(of([0, 60], 0.1, 0.9)).plus(of(60, np.nan))
-    asked = np.array([90], np.int64)
-    assert known.at(("a",), np.zeros(1, np.int32), asked)[0].tolist() == [0.1]
-    assert known.plus(of(60, 0.4)).at(("a",), np.zeros(1, np.int32), asked)[0].tolist() == [0.4]
+    assert scores_at(known, 90, "a") == [0.1]
+    assert scores_at(known.plus(of(60, 0.4)), 90, "a") == [0.4]
+
+
+@given(st.permutations(range(4)))
+def test_of_scores_of_one_time_the_highest_counts_in_whichever_order_they_come(order):
+    both = [of(60, 0.3, number=1), of(60, 0.6, number=2), of(60, 0.5, number=3)]
+    told = [*both, of(30, 0.9)]
+    known = Hazards()
+    for place in order:
+        known = known.plus(told[place])
+    assert scores_at(known, 90, "a") == [0.6]
+    # The highest is corrected, then taken back: each time the highest of the rest counts.
+    known = known.plus(of(60, 0.4, number=2))
+    assert scores_at(known, 90, "a") == [0.5]
+    assert scores_at(known.plus(of(60, np.nan, number=3)), 90, "a") == [0.4]
+
+
+def test_scores_kept_by_an_earlier_version_give_way_to_those_of_their_time():
+    old = Hazards().plus(of([30, 60], 0.2, 0.9))
+    old = Hazards(old.owners, old.timeline, old.values[:3])
+    assert scores_at(old, 90, "a") == [0.9]
+    assert scores_at(old.plus(of(60, 0.4)), 90, "a") == [0.4]
+    assert scores_at(old.plus(of(60, np.nan)), 90, "a") == [0.2]
 
 
 def test_scores_are_let_go_vehicle_by_vehicle():
@@ -123,5 +166,15 @@ def test_scores_are_let_go_vehicle_by_vehicle():
     kept = known.since({"a": times[2], "b": times[0]}, else_us=times[1])
     count = np.diff(kept.timeline.start).tolist()
     assert dict(zip(kept.owners, count, strict=True)) == {"a": 2, "b": 4, "c": 3}
-    latest = kept.at(("a", "b"), np.array([0, 1], np.int32), np.array([times[2], times[0]]))
-    assert latest[0].tolist() == [0.1, 0.1]
+    assert scores_at(kept, times[2], "a", "b") == [0.1, 0.1]
+
+
+def test_scores_do_not_grow_without_end_where_nothing_is_judged():
+    book = book_of('- {id: high, when: "hazard.score > 0.9", deadline: 1m}')
+    judges, state = Judges(book, Policy()), PlanningState()
+    day = 24
+    for hour in range(10 * day):
+        at_us = HOUR_US * hour
+        part = Part("g", clock_us=at_us, scores=of([at_us, at_us + 1], 0.1, 0.2, vehicle="other"))
+        state, _ = advance(judges, state, part)
+    assert 2 * day <= len(state.hazards.timeline.time_us) <= 2 * (day + 1)
