@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from schemas.delivery import Delivery
 from schemas.frame import KINDS, rfc3339
 from schemas.live import VehicleState, VehicleStates
@@ -44,16 +46,21 @@ class NewestStates:
     def drain(self) -> list[VehicleState]:
         """The states, in the order in which their vehicles were first told."""
         newest, self._newest = self._newest, {}
+        rows: dict[int, list[int]] = defaultdict(list)
+        for _, states, row in newest.values():
+            rows[id(states)].append(row)
         parts: dict[int, _Parts] = {}
         found = []
         for (kind, vehicle_id), (time_us, states, row) in newest.items():
-            of_row = parts.get(id(states)) or parts.setdefault(id(states), _Parts(states))
+            if id(states) not in parts:
+                parts[id(states)] = _Parts(states, rows[id(states)])
+            of_row = parts[id(states)]
             found.append(
                 VehicleState(
                     kind=kind,
                     vehicle_id=vehicle_id,
                     time=rfc3339(time_us),
-                    record=states.frame.record(row),
+                    record=of_row.records[row],
                     zones=dict(sorted(of_row.zones.get(row, ()))),
                     unknown=tuple(sorted(of_row.unknown.get(row, ()))),
                 )
@@ -62,9 +69,10 @@ class NewestStates:
 
 
 class _Parts:
-    """Stays and unknown zones by the row of their vehicle."""
+    """Records of some rows, and stays and unknown zones, by the row of their vehicle."""
 
-    def __init__(self, states: VehicleStates) -> None:
+    def __init__(self, states: VehicleStates, rows: list[int]) -> None:
+        self.records = dict(zip(rows, states.frame.records(np.array(rows)), strict=True))
         self.zones: dict[int, list[tuple[str, str]]] = defaultdict(list)
         self.unknown: dict[int, list[str]] = defaultdict(list)
         for row, zone_id, entered_us in zip(

@@ -125,28 +125,18 @@ def ask(
 
     parts, letters = heard(flow, wiring, groups)
     if scoring is None:
-        parts.append(op.flat_map_batch("judged_by_group", frames, _cutting(intake)))
+        served = op.map("unserved", frames, Served)
     else:
-        parts.append(op.flat_map_batch("judged_by_group", scoring.served, _cutting_served(intake)))
+        served = scoring.served
         parts.append(op.flat_map_batch("scores_by_group", scoring.scored, scores_of(groups)))
+    parts.append(op.flat_map_batch("judged_by_group", served, _cutting(intake)))
     merged = op.merge("planning_parts", *parts)
     fingerprint = identity("planning", groups.count, desk.policy.every_us)
     return op.merge("planning_told", _requests("requests", merged, desk, fingerprint), *letters)
 
 
-def _cutting(intake: Intake) -> Callable[[list[Frame]], Iterator[tuple[str, Part]]]:
+def _cutting(intake: Intake) -> Callable[[list[Served]], Iterator[tuple[str, Part]]]:
     """Cuts frames into what is judged of them by key group."""
-
-    def cut(batch: list[Frame]) -> Iterator[tuple[str, Part]]:
-        for frame in batch:
-            for part in intake.parts(frame):
-                yield part.key, part
-
-    return cut
-
-
-def _cutting_served(intake: Intake) -> Callable[[list[Served]], Iterator[tuple[str, Part]]]:
-    """As ``_cutting``, of frames whose records are scored."""
 
     def cut(batch: list[Served]) -> Iterator[tuple[str, Part]]:
         for one in batch:

@@ -9,8 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from rules.conditions import Conditions, StayVerdicts
-from rules.expressions import Columns
-from rules.expressions.expression import explain_each
+from rules.expressions import Columns, explain_each
 from rules.rulebook import NO_ZONE, RuleBook
 from rules.tracks import Tracks
 from schemas.event import ALARM_CLEARED, ALARM_RAISED, ALARM_UPDATED, Event, identity

@@ -142,6 +142,7 @@ def follow_together(
     """As ``follow``, but all keys of a worker advance at once, by what they have a share in.
 
     States that hold back something to ``release`` are not for this: others' keys would not be kept.
+    Nor are items that wait.
     """
     keyed = replace(keyed, advance=measured(step_id, keyed.advance))
 

@@ -12,6 +12,7 @@ from rules.expressions.expression import (
     Explanation,
     Expression,
     compile_expression,
+    explain_each,
 )
 from rules.expressions.mistakes import ExpressionError, Mistake
 from rules.expressions.values import ERROR, FALSE, TRUE, UNKNOWN
@@ -29,4 +30,5 @@ __all__ = [
     "Mistake",
     "ZoneTable",
     "compile_expression",
+    "explain_each",
 ]

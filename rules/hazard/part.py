@@ -115,7 +115,7 @@ class Served:
     """
 
     frame: Frame
-    rows: tuple[Bools, ...]
+    rows: tuple[Bools, ...] = ()
     stamp: int = 0
 
     def profiles(self) -> Ints:

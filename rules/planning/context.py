@@ -20,6 +20,7 @@ from schemas.frame import Bools, Floats, Frame, Ints, Longs, Rows
 SCORE_AGE_US = 3_600_000_000
 """A hazard score older than this says nothing any more."""
 _NO_NUMBER = -1.0
+"""In the place of the number of a score that an earlier version kept without."""
 
 
 @dataclass(frozen=True, slots=True)

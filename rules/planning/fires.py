@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rules.expressions.columns import Columns
-from rules.expressions.expression import explain_each
+from rules.expressions import Columns, explain_each
 from rules.forecast import Prospect
 from rules.planning.ahead import Prospects
 from rules.planning.arming import Fired

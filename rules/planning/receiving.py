@@ -24,8 +24,9 @@ from schemas.rejected import dead_letter
 from schemas.topics import LATE_TELEMETRY
 
 SCORES_EACH: Final = 4
-"""Scores a vehicle, in the middle, that are not worth looking through."""
+"""So many scores a vehicle, on average, are not worth looking through."""
 UNHEARD_US: Final = 86_400_000_000
+"""For so long behind event time the scores of a vehicle that was not heard of are kept."""
 
 
 def receive(move: Move, part: Part) -> None:

@@ -51,7 +51,7 @@ class Waiting:
 
     def _with_scores(self, part: Part) -> Part:
         """The part with the scores of its vehicles: triggers are about no others."""
-        found = [one.scores for one in self._scored.pop(part.stamp, []) if one.scores]
+        found = [one.scores for one in self._scored.pop(part.stamp, ()) if one.scores]
         if part.frame is None or not found:
             return part
         scores, known = _joined(found), frozenset(part.frame.vehicle_ids)

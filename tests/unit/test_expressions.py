@@ -15,8 +15,8 @@ from rules.expressions import (
     Columns,
     ZoneTable,
     compile_expression,
+    explain_each,
 )
-from rules.expressions.expression import explain_each
 from schemas.frame import ABSENT_SEQUENCE, Frame
 from schemas.zone import Zone
 from tests.frames import frame_of
