@@ -3,8 +3,7 @@
 import fcntl
 import re
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from scripts.servers import SERVERS
 from tests.outside import DATA, MISSING
+from tests.ports import unused_ports
 
 pytest_plugins = ["tests.services"]
 
@@ -107,23 +107,6 @@ def _without_time_limit() -> Iterator[None]:
 
 
 @pytest.fixture
-def free_ports() -> Callable[[int], list[int]]:
-    """So many ports of the loopback address that nothing listens on."""
-
-    def free(count: int) -> list[int]:
-        with ExitStack() as held:
-            sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            return [each.getsockname()[1] for each in sockets]
-
-    return free
-
-
-@pytest.fixture
-def unused_tcp_ports() -> tuple[int, int]:
+def unused_tcp_ports() -> list[int]:
     """Two ports of the loopback address that nothing listens on."""
-    with socket.socket() as a, socket.socket() as b:
-        a.bind(("127.0.0.1", 0))
-        b.bind(("127.0.0.1", 0))
-        return a.getsockname()[1], b.getsockname()[1]
+    return unused_ports(2)

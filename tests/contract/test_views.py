@@ -41,8 +41,8 @@ def plain_redis(redis_url):
 
 
 @pytest.fixture
-def redis_over_tls(redis_url, tmp_path, unused_tcp_ports):
-    with tls_redis(tmp_path, unused_tcp_ports[0]) as (url, pem):
+def redis_over_tls(redis_url, tmp_path):
+    with tls_redis(tmp_path) as (url, pem):
         yield RedisUnderTest(f"{url}?ssl_ca_certs={pem}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kills import wait_until
+from tests.ports import unused_ports
 from tests.watching import ROOT, command, environment, rows, run, telemetry, told, write_inputs
 
 WAXCTL = ROOT / "deploy" / "waxctl"
@@ -89,7 +90,7 @@ class Chart:
         pytest.param(3, True, marks=pytest.mark.slow),
     ],
 )
-def test_the_watch_runs_as_pods_of_the_chart(tmp_path, pods, disturbed, free_ports):
+def test_the_watch_runs_as_pods_of_the_chart(tmp_path, pods, disturbed):
     inputs, reference = tmp_path / "inputs", tmp_path / "reference"
     write_inputs(inputs, [])
     (inputs / "telemetry.ndjson").unlink()
@@ -98,7 +99,7 @@ def test_the_watch_runs_as_pods_of_the_chart(tmp_path, pods, disturbed, free_por
         (inputs / f"telemetry-{part}.ndjson").write_text("\n".join(lines) + "\n")
     done = run(command("watch", "--quiet"), environment(inputs, reference))
     assert done.returncode == 0, done.stderr
-    chart = Chart(tmp_path / "chart", inputs, free_ports(pods))
+    chart = Chart(tmp_path / "chart", inputs, unused_ports(pods))
     if disturbed:
         killed(chart)
         drained(chart)

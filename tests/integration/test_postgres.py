@@ -451,7 +451,7 @@ def test_an_address_that_is_no_utf_8_is_a_wrong_setting(where: str) -> None:
     assert "`%25`" in refused(f"postgresql://{where}")
 
 
-def test_a_server_that_does_not_answer_is_unavailable(unused_tcp_ports: tuple[int, int]) -> None:
+def test_a_server_that_does_not_answer_is_unavailable(unused_tcp_ports: list[int]) -> None:
     url = f"postgresql://u:secret@127.0.0.1:{unused_tcp_ports[0]}/d"
     with pytest.raises(UnavailableError, match=r"u:\*\*\*@.*does not answer.*refused") as raised:
         postgres.PostgresSink(url, ConnectorSettings()).check()

@@ -1,16 +1,15 @@
 """The probes of a running watch: well, stuck in a sink, waiting for a far side, well again."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
 
 import pytest
 
 from schemas.metrics import METRICS
 from tests.kills import wait_until
+from tests.ports import unused_ports
 from tests.probing import Probed, probed
 from tests.services import service_control
 from tests.watching import ROOT, command, environment, run, telemetry, write_inputs
@@ -97,26 +96,14 @@ def test_a_port_that_is_taken_is_said_before_the_flow_starts(tmp_path, unused_tc
     assert not (tmp_path / "topics").exists()
 
 
-def first_of_unused_ports(count: int) -> int:
-    """Ports of the loopback address that follow one another and nothing listens on."""
-    while True:
-        with ExitStack() as held, suppress(OSError, OverflowError):
-            sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-            first = 0
-            for number, each in enumerate(sockets):
-                each.bind(("127.0.0.1", first + number if first else 0))
-                first = first or each.getsockname()[1]
-            return first
-
-
 @pytest.mark.slow
 def test_all_processes_of_a_machine_are_asked(tmp_path):
     write_inputs(tmp_path, telemetry(20_000))
     pace = {"frame_rows": 20, "epoch_rows": 20, "epoch_s": 0.05}
     env = environment(tmp_path, tmp_path, results=f"dir:{tmp_path}/topics", processes=2, **pace)
-    first = first_of_unused_ports(3)
+    first, second_port, _ = unused_ports(3)
     with probed(env, first) as flow:
-        second = Probed(flow.process, first + 1)
+        second = Probed(flow.process, second_port)
         assert wait_until(lambda: flow.well("readyz") and second.well("readyz"), 90)
         env |= {"FARWATCH_METRICS_PORT": str(first)}
         both = run(command("probe", "readyz"), env)

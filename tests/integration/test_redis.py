@@ -348,8 +348,8 @@ def test_transient_is_what_may_pass():
 
 
 @pytest.mark.usefixtures("redis_url")
-def test_tls_with_an_authority_of_ones_own(tmp_path, unused_tcp_ports):
-    with tls_redis(tmp_path, unused_tcp_ports[0]) as (url, pem):
+def test_tls_with_an_authority_of_ones_own(tmp_path):
+    with tls_redis(tmp_path) as (url, pem):
         trusting = f"{url}?ssl_ca_certs={pem}"
         tell(trusting, states(state("a", 1)))
         with closing(redis.Redis.from_url(trusting)) as client:
