@@ -13,8 +13,8 @@ from rules.clocks import Mark, Marks
 from rules.fences import Fences, Presence
 from rules.legs import Limits, legs
 from rules.registry import Registry
-from rules.rulebook import Verdicts
 from rules.tracks import Fixes, runs_of, sort_key
+from rules.verdicts import Verdicts
 from rules.ways import between_fixes
 from schemas.frame import Frame, Ints, Rows, where
 

@@ -13,9 +13,10 @@ from rules.alarm_events import LATER
 from rules.conditions import Conditions, StayVerdicts
 from rules.expressions import TRUE, UNKNOWN
 from rules.handover import Turns, tell_alarms
-from rules.rulebook import NO_ZONE, RuleBook, Verdicts
+from rules.rulebook import NO_ZONE, RuleBook
 from rules.spans import Spans, spans
 from rules.tracks import FOREVER, Tracks
+from rules.verdicts import Verdicts
 from rules.visits import Stays
 from schemas.event import Event, identity
 from schemas.frame import Bools, Longs, Rows, where

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rules.rulebook import RuleBook, Verdicts
+from rules.rulebook import RuleBook
 from rules.tracks import Tracks
+from rules.verdicts import Verdicts
 from rules.visits import Stays
 from schemas.frame import Longs, Rows
 

@@ -1,48 +1,25 @@
 """The rule book: the rules in force with their scopes, judged on columns without state."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from rules.expressions import ERROR, FALSE, TRUE, UNKNOWN, Columns, Expression, ZoneTable
+from rules.batches import Batch, Batches, Narrowed, judge
+from rules.expressions import ERROR, Columns, Expression, ZoneTable
 from rules.fences import Fences
 from rules.last_records import LookBack
 from rules.past import Past
 from rules.rule_times import RuleTimes
 from rules.rulesets import CompiledRule
 from rules.scopes import Scopes, Within
+from rules.verdicts import Found, Verdicts
 from schemas.frame import Bools, Codes, Frame, Rows, where
 from schemas.rule import ZoneScope
 from schemas.zone import Zone
 
 NO_ZONE: Final = -1
-_BATCH_CODES: Final = 1 << 16
-_UNKNOWN_AS: Final = {"raise": TRUE, "clear": FALSE}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What rules say of rows: ``code`` (rules, n) int8 as of ``rules.expressions``.
-
-    ``rule``: (rules,) ascending index into ``RuleBook.rules``; rules false in every row are left
-    out.
-    """
-
-    rule: Rows
-    code: Codes
-
-    def take(self, rows: Rows | slice) -> "Verdicts":
-        """The verdicts on the given rows."""
-        return Verdicts(self.rule, self.code[:, rows])
-
-    def plus(self, other: "Verdicts") -> "Verdicts":
-        """These verdicts and those of other rules on the same rows."""
-        rule = np.concatenate([self.rule, other.rule])
-        order = np.argsort(rule)
-        return Verdicts(rule[order], np.concatenate([self.code, other.code])[order])
 
 
 class RuleBook:
@@ -68,12 +45,6 @@ class RuleBook:
         self.look_back = LookBack(rules)
         # By scope of zones, (zones,) True where they ask about the zone.
         self._zones = {c.rule.scope.zones: _about(c.rule.scope.zones, fences.zones) for c in rules}
-        # What an unknown answer of a rule counts as, where it does not stay one.
-        self._unknown_as = {
-            i: _UNKNOWN_AS[compiled.rule.on_unknown]
-            for i, compiled in enumerate(rules)
-            if compiled.rule.on_unknown in _UNKNOWN_AS
-        }
         # (rules,) which are judged with the past of the records.
         self._looks_back = np.array([rule.uses_past for rule in rules], np.bool_)
         uses_zone = np.array([rule.uses_zone for rule in rules], np.bool_)
@@ -131,10 +102,9 @@ class RuleBook:
         With the ``past`` of the rows those that look back, without it all others.
         """
         within = self._scopes.within(frame)
-        columns = _Narrowed(self.on_records(frame, past))
-        found = _Found(len(frame))
-        for batch in self._met(self._on_records, within, past):
-            self._judge(batch, columns, within, found)
+        columns = Narrowed(self.on_records(frame, past), within)
+        found = Found(len(frame))
+        judge(self._met(self._on_records, within, past), columns, found)
         return found.verdicts()
 
     def judge_stays(
@@ -146,14 +116,13 @@ class RuleBook:
         """
         asking = set(chain.from_iterable(self._asking[z] for z in np.unique(zone).tolist()))
         within = self._scopes.within(frame if asking else frame.take(slice(0)))
-        found = _Found(len(row))
+        found = Found(len(row))
         for of in map(self._on_stays.__getitem__, asking):
             if batches := self._met(of.batches, within, past):
                 found.places = where(of.zones[zone])
                 pairs = row[found.places]
-                columns = _Narrowed(self.on_stays(frame, pairs, zone[found.places], past), pairs)
-                for batch in batches:
-                    self._judge(batch, columns, within, found)
+                stays = self.on_stays(frame, pairs, zone[found.places], past)
+                judge(batches, Narrowed(stays, within, pairs), found)
         return found.verdicts()
 
     def judge_one(
@@ -196,7 +165,7 @@ class RuleBook:
         """(n,) whether the rule is about each record, at whatever time it is in force."""
         return _all(self._scopes.within(frame).mask(rule, at_any_time=True), frame)
 
-    def _batches(self, rules: Rows) -> "_Batches":
+    def _batches(self, rules: Rows) -> Batches:
         """Rules by what they share: scope, shape of the condition, what unknown answers do."""
         alike: dict[tuple[Any, ...], list[int]] = {}
         for i in rules.tolist():
@@ -205,158 +174,20 @@ class RuleBook:
             past = bool(self._looks_back[i]), condition.stale_us
             key = (int(self._scopes.of_rule[i]), by, rule.on_unknown, past)
             alike.setdefault(key, []).append(i)
-        return _Batches([_Batch.of(self.rules, places) for places in alike.values()])
+        return Batches([Batch.of(self.rules, places, key[0]) for key, places in alike.items()])
 
-    def _met(self, batches: "_Batches", within: Within, past: Past | None) -> list["_Batch"]:
+    def _met(self, batches: Batches, within: Within, past: Past | None) -> list[Batch]:
         """The batches that are judged with this past (or none) and may meet a record."""
         judged = self._looks_back[batches.first] == (past is not None)
         met = where(judged & within.met(batches.first))
         return [batches.batches[place] for place in met.tolist()]
-
-    def _judge(
-        self, batch: "_Batch", columns: "_Narrowed", within: Within, found: "_Found"
-    ) -> None:
-        """Add what the rules of a batch say: false where they are not about a row."""
-        part = columns.within(within.mask(int(batch.rules[0])))
-        if not len(part.columns):
-            return
-        for rules, code in batch.judge(self.rules, part.columns):
-            known_as = self._unknown_as.get(int(rules[0]))
-            if known_as is not None:
-                code[code == UNKNOWN] = known_as
-            if part.rows is None and part.mask is not None:
-                code[:, ~part.mask] = FALSE
-            found.add(rules, code, part.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Rules of one scope whose conditions differ in numbers alone: judged together.
-
-    ``rules``: (k,). ``parameters``: (k, 1) each, the numbers; none where there is one rule.
-    """
-
-    rules: Rows
-    parameters: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, rules: Sequence[CompiledRule], places: Sequence[int]) -> "_Batch":
-        """The batch of the rules at the given places."""
-        numbers = [rules[i].condition.parameters for i in places] if len(places) > 1 else []
-        columns = zip(*numbers, strict=True)
-        return cls(
-            np.array(places, np.intp),
-            tuple(np.array(column).reshape(-1, 1) for column in columns),
-        )
-
-    def judge(
-        self, rules: Sequence[CompiledRule], columns: Columns
-    ) -> Iterator[tuple[Rows, Codes]]:
-        """What they say, (some of k, n) at a time: so much that it stays in the cache."""
-        condition = rules[self.rules[0]].condition
-        if not self.parameters:
-            yield self.rules, condition.judge(columns)[np.newaxis]
-            return
-        step = max(_BATCH_CODES // len(columns), 1)
-        for first in range(0, len(self.rules), step):
-            some = slice(first, first + step)
-            numbers = [column[some] for column in self.parameters]
-            yield self.rules[some], condition.judge_many(columns, numbers)
-
-
-class _Batches:
-    """All batches of some rules; ``first``: (batches,) the first rule of each."""
-
-    def __init__(self, batches: Sequence[_Batch]) -> None:
-        self.batches = tuple(batches)
-        self.first = np.array([batch.rules[0] for batch in batches], np.intp)
-
-
-class _Found:
-    """Verdicts on n rows as they are found; ``places``: the rows judged now, None = all."""
-
-    def __init__(self, n: int) -> None:
-        self._n = n
-        self._rules: list[Rows] = []
-        self._codes: list[Codes] = []
-        self.places: Rows | None = None
-
-    def add(self, rules: Rows, code: Codes, rows: Rows | None) -> None:
-        """Add verdicts on the rows judged now; ``rows``: which of them, None = all."""
-        said = np.flatnonzero(code.any(axis=1))
-        if not len(said):
-            return
-        if len(said) < len(rules):
-            rules, code = rules[said], code[said]
-        if rows is None:
-            rows = self.places
-        elif self.places is not None:
-            rows = self.places[rows]
-        if rows is not None:
-            whole = np.zeros((len(rules), self._n), np.int8)
-            whole[:, rows] = code
-            code = whole
-        self._rules.append(rules)
-        self._codes.append(code)
-
-    def verdicts(self) -> Verdicts:
-        """All of them, by rule."""
-        if not self._rules:
-            return Verdicts(np.empty(0, np.intp), np.empty((0, self._n), np.int8))
-        rules = np.concatenate(self._rules)
-        order = np.argsort(rules)
-        return Verdicts(rules[order], np.concatenate(self._codes)[order])
-
-
-class _Part(NamedTuple):
-    """What a rule looks at: ``columns`` of ``rows``, None = of all, and which of all it is about.
-
-    ``mask``: (n,), None = about all.
-    """
-
-    columns: Columns
-    rows: Rows | None
-    mask: Bools | None
-
-
-class _Narrowed:
-    """Columns that rules of one scope look at together, cut to the rows which they are about.
-
-    ``row``: (n,) the record of each row, where rows are not the records themselves.
-    """
-
-    def __init__(self, columns: Columns, row: Rows | None = None) -> None:
-        self._columns, self._row = columns, row
-        # By the mask's identity: a scope has one mask, kept here so that no other has its place.
-        self._parts: dict[int, tuple[Bools, _Part]] = {}
-
-    def __len__(self) -> int:
-        return len(self._columns)
-
-    def within(self, mask: Bools | None) -> _Part:
-        """What a rule about the records in ``mask`` looks at.
-
-        Where that is most of the rows, what all rules share is cheaper than a cut.
-        """
-        if mask is None:
-            return _Part(self._columns, None, None)
-        known = self._parts.get(id(mask))
-        if known is None:
-            about = mask if self._row is None else mask[self._row]
-            rows = where(about)
-            if 2 * len(rows) < len(about):
-                part = _Part(self._columns.take(rows), rows, about)
-            else:
-                part = _Part(self._columns, None, about)
-            known = self._parts[id(mask)] = (mask, part)
-        return known[1]
 
 
 class _Asking(NamedTuple):
     """Rules on stays that ask about the same zones, (zones,): these share their columns."""
 
     zones: Bools
-    batches: _Batches
+    batches: Batches
 
 
 def _by_zones(rules: Sequence[CompiledRule], places: Rows) -> dict[ZoneScope, list[int]]:

@@ -77,7 +77,10 @@ class Within:
 
     def mask(self, rule: int, *, at_any_time: bool = False) -> Bools | None:
         """(n,) the records that a rule is about, at its times unless any will do; None = all."""
-        place = int(self._scopes.of_rule[rule])
+        return self.mask_at(int(self._scopes.of_rule[rule]), at_any_time=at_any_time)
+
+    def mask_at(self, place: int, *, at_any_time: bool = False) -> Bools | None:
+        """As ``mask``, of the rules of the scope at a place."""
         key = place, at_any_time
         if key not in self._masks:
             tests = list(self._places(place))

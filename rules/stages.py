@@ -19,8 +19,9 @@ from rules.last_records import LastRecords
 from rules.legs import Limits, legs
 from rules.memory import Memory
 from rules.registry import Registry
-from rules.rulebook import RuleBook, Verdicts
+from rules.rulebook import RuleBook
 from rules.tracks import Intake, Tracks, take_in
+from rules.verdicts import Verdicts
 from rules.ways import between_fixes
 from schemas.event import Event
 from schemas.frame import Rows, where

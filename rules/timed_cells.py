@@ -13,9 +13,10 @@ from rules.compliance import Seen
 from rules.expressions import FALSE, UNKNOWN
 from rules.holding import Sequences
 from rules.leads import Leads
-from rules.rulebook import NO_ZONE, RuleBook, Verdicts
+from rules.rulebook import NO_ZONE, RuleBook
 from rules.timers import Timers
 from rules.tracks import NEVER
+from rules.verdicts import Verdicts
 from schemas.frame import Bools, Codes, Longs, Rows, where
 
 

@@ -15,6 +15,7 @@ from rules.expressions.expression import (
     explain_each,
 )
 from rules.expressions.mistakes import ExpressionError, Mistake
+from rules.expressions.parameters import Parameters
 from rules.expressions.values import ERROR, FALSE, TRUE, UNKNOWN
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Expression",
     "ExpressionError",
     "Mistake",
+    "Parameters",
     "ZoneTable",
     "compile_expression",
     "explain_each",

@@ -32,13 +32,22 @@ MAX_TIMESTAMP_US: Final = 253_402_300_799_999_999
 
 
 def holds(test: Callable[..., Any]) -> Kernel:
-    """Whether something holds of the operands, a comparison or another test, in rows that have all.
+    """Whether something holds of the operands, in rows that have all."""
+
+    def kernel(*values: Value) -> Value:
+        return truth(test(*[value.data for value in values]), values)
+
+    return kernel
+
+
+def compares(compare: Callable[[Any, Any], Any]) -> Kernel:
+    """How two operands compare, in rows that have both.
 
     numpy compares int64 with double as double, as Google's runtime does.
     """
 
-    def kernel(*values: Value) -> Value:
-        return truth(test(*(value.data for value in values)), values)
+    def kernel(a: Value, b: Value) -> Value:
+        return truth(compare(a.data, b.data), (a, b))
 
     return kernel
 
@@ -47,7 +56,7 @@ def computes(compute: Callable[..., Any]) -> Kernel:
     """A computation that cannot fail; of what is true or false see ``holds``."""
 
     def kernel(*values: Value) -> Value:
-        return strict(compute(*(value.data for value in values)), values)
+        return strict(compute(*[value.data for value in values]), values)
 
     return kernel
 
@@ -133,10 +142,10 @@ KERNELS: Final[dict[str, Kernel]] = {
     "logical_or": disjunction,
     "logical_not": negation,
     "conditional": conditional,
-    "equals": holds(operator.eq),
-    "not_equals": holds(operator.ne),
+    "equals": compares(operator.eq),
+    "not_equals": compares(operator.ne),
     **{
-        f"{name}_{type_}": holds(compare)
+        f"{name}_{type_}": compares(compare)
         for name, compare in _COMPARISONS.items()
         for type_ in _ORDERED
     },

@@ -18,6 +18,8 @@ from rules.expressions.values import ERROR, TRUE, UNKNOWN, Value
 from schemas.frame import Codes, Longs
 
 MAX_REMEMBERED: Final = 100_000
+_SMALL_TABLE: Final = 16
+_SMALL_TABLES: Final = 64
 
 _NO_KEY: Final = "Key not found"
 _ABSENT: Final = object()
@@ -43,7 +45,7 @@ class ByValue:
 
     ``inputs``: variable of ``program`` -> its column. ``type_``: CEL type of the answer.
     ``computed``: among the inputs are columns made by ``distinct``. ``of_maps``: a key that is
-    looked for may be missing as an input is.
+    looked for may be missing as an input is. ``of_texts``: all inputs are texts.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class ByValue:
         *,
         computed: bool,
         of_maps: bool,
+        of_texts: bool,
     ) -> None:
         self._program = program
         self._names = tuple(inputs)
@@ -61,10 +64,13 @@ class ByValue:
         self._dtype, self._accepted = _TYPES[type_]
         self._is_bool = type_ == "bool"
         self._of_maps = of_maps
+        self._of_texts = of_texts
         self._by_table = len(inputs) == 1 and not computed
         self._remembered: dict[tuple[Any, ...], _Answer] = {}
         # The last table of values and its answers: frames cut from one frame share the table.
         self._last: tuple[tuple[Any, ...], _Answers] | None = None
+        # Small tables of texts: many frames have the same few, in the order they first occur.
+        self._tables: dict[tuple[Any, ...], _Answers] = {}
 
     def __call__(self, columns: Columns) -> Value:
         """The answers in the rows of ``columns``."""
@@ -78,6 +84,10 @@ class ByValue:
         codes, values, _ = column
         if self._last is not None and self._last[0] is values:
             return self._last[1], codes
+        # Not of other values: as keys 1, 1.0 and True are one.
+        small = self._of_texts and len(values) <= _SMALL_TABLE
+        if small and (known := self._tables.get(values)):
+            return known, codes
         if len(values) > 2 * len(codes) + 64:
             # A table of many more values than rows: ask only about those that occur.
             codes, inverse = np.unique(codes, return_inverse=True)
@@ -85,6 +95,10 @@ class ByValue:
             return self._answers([(value,) for value in few]), inverse
         # One more answer at the end serves code -1, absent.
         answers = self._answers([*((value,) for value in values), (_ABSENT,)])
+        if small:
+            if len(self._tables) >= _SMALL_TABLES:
+                self._tables.clear()
+            self._tables[values] = answers
         self._last = (values, answers)
         return answers, codes
 
@@ -154,10 +168,10 @@ class _Answers:
 
         ``complete``: no row asks for the last one.
         """
-        data = self.data[which]
+        data = self.data.take(which)
         if self._always and (complete or not len(which) or self.codes[-1] == TRUE):
             return Value(data)
-        codes = self.codes[which]
+        codes = self.codes.take(which)
         missing = codes == UNKNOWN
         return Value(
             data, missing if missing.any() else None, (codes == ERROR) if self._fails else None

@@ -29,11 +29,7 @@ from rules.expressions.syntax import (
     written,
 )
 from rules.expressions.tree import COLUMNS, DISTANCE_TO, NUMBERS, RATE, TIMES, Tree
-from rules.expressions.values import (
-    Kernel,
-    Value,
-    constant,
-)
+from rules.expressions.values import Kernel, constant
 from rules.expressions.vocabulary import WHOLES
 
 MAX_COMPILED: Final = 5_000
@@ -152,7 +148,7 @@ class _Compiler:
         self.parameters.append(value.data)
         place = len(self.parameters) - 1
         return lambda columns: (
-            value if columns.parameters is None else Value(columns.parameters[place])
+            value if columns.parameters is None else columns.parameters.values[place]
         )
 
     def shared_parameters(self) -> tuple[Any, ...]:
@@ -302,12 +298,18 @@ class _Compiler:
         for part in [cut.expr] if whole else children(cut.expr):
             self._cut(part, cut, scope, bound - {""})
         self._keep(cut.expr)
-        maps = [column for column in self._tree.read_by(expr) if column.type_ == "map"]
+        read = list(self._tree.read_by(expr))
+        maps = [column for column in read if column.type_ == "map"]
         by_record = cut.computed or any(column.of_record_each for column in maps)
         if by_record:
             self.by_record.append(self._tree.place(expr))
         evaluate = ByValue(
-            Program(cut.expr), cut.inputs, type_, computed=by_record, of_maps=bool(maps)
+            Program(cut.expr),
+            cut.inputs,
+            type_,
+            computed=by_record,
+            of_maps=bool(maps),
+            of_texts=all(column.type_ == "string" for column in read),
         )
         if not free_names(expr).isdisjoint(scope.bound):
             self._alone = True

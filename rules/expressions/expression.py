@@ -11,6 +11,7 @@ from rules.expressions.columns import Choices, Columns
 from rules.expressions.compiler import Ordering, compile_tree
 from rules.expressions.environment import check
 from rules.expressions.inputs import Input
+from rules.expressions.parameters import Parameters
 from rules.expressions.values import ERROR, codes, codes_of_many
 from schemas.frame import Codes, Rows, rfc3339, where
 
@@ -74,21 +75,21 @@ class Expression:
     def judge(self, columns: Columns) -> Codes:
         """(n,) int8: FALSE, TRUE, UNKNOWN (an input was missing) or ERROR of each row."""
         columns = columns.no_older_than(self.stale_us)
+        columns.judging(None)
         with np.errstate(all="ignore"):
             return codes(self._evaluate(columns), len(columns))
 
-    def judge_many(self, columns: Columns, parameters: Sequence[Any]) -> Codes:
+    def judge_many(self, columns: Columns, parameters: Parameters | None) -> Codes:
         """(k, n) int8: what k expressions of this one's shape judge, each of n rows.
 
-        ``parameters``: (k, 1) each, what they have in the place of this one's parameters.
+        Not to be written to. ``parameters``: what they have in the place of this one's parameters,
+        None = there is but this one. Numpy's warnings are the caller's to silence, once for many
+        shapes.
         """
         columns = columns.no_older_than(self.stale_us)
         columns.judging(parameters)
-        try:
-            with np.errstate(all="ignore"):
-                return codes_of_many(self._evaluate(columns), len(parameters[0]), len(columns))
-        finally:
-            columns.judging(None)
+        count = 1 if parameters is None else parameters.count
+        return codes_of_many(self._evaluate(columns), count, len(columns))
 
     def failures(self, columns: Columns) -> dict[str, Rows]:
         """Why rows end in ERROR: reason -> which rows."""

@@ -7,7 +7,7 @@ missing wins: with the input there, the error might not be); bool ``data`` is Fa
 other ``data`` is arbitrary there. A constant is a value whose ``data`` is a numpy scalar.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -46,9 +46,15 @@ def codes(value: Value, n: int) -> Codes:
 
 
 def codes_of_many(value: Value, k: int, n: int) -> Codes:
-    """A bool value of k expressions on n rows, whose data and masks need not be told k times."""
+    """A bool value of k expressions on n rows, whose data and masks need not be told k times.
+
+    Not to be written to: it may be the value's own data.
+    """
     data, missing, error = value
     data = np.asarray(data)
+    if data.shape == (k, n) and missing is None and error is None:
+        whole: Codes = data.view(np.int8)
+        return whole
     if data.shape == (k, n):
         out: Codes = data.astype(np.int8)
     else:
@@ -80,8 +86,18 @@ def without(a: Bools | None, b: Bools | None) -> Bools | None:
     return a if a is None or b is None else a > b
 
 
+def are_whole(values: Sequence[Value]) -> bool:
+    """Whether all have a value in every row, as most have: then there are no masks to compute."""
+    for _, missing, error in values:  # noqa: SIM110 (a generator would cost more than it saves)
+        if missing is not None or error is not None:
+            return False
+    return True
+
+
 def strict(data: Any, values: tuple[Value, ...], error: Bools | None = None) -> Value:
     """``data`` computed from ``values``, absent where any of them is; ``error``: new errors."""
+    if are_whole(values):
+        return Value(data, None, error)
     missing = None
     for value in values:
         missing = union(missing, value.missing)
@@ -91,6 +107,8 @@ def strict(data: Any, values: tuple[Value, ...], error: Bools | None = None) -> 
 
 def truth(data: Any, values: tuple[Value, ...]) -> Value:
     """``strict`` for bool data: keeps it False where there is no value."""
+    if are_whole(values):
+        return Value(data)
     for _, missing, error in values:
         # For booleans `a > b` is `a and not b`, in one pass.
         if missing is not None:
@@ -106,9 +124,9 @@ def conjunction(a: Value, b: Value) -> Value:
     CEL language definition, "Logical Operators": errors are absorbed, in either order.
     """
     true = a.data & b.data
-    masked_a, masked_b = union(a.missing, a.error), union(b.missing, b.error)
-    if masked_a is None and masked_b is None:
+    if are_whole((a, b)):
         return Value(true)
+    masked_a, masked_b = union(a.missing, a.error), union(b.missing, b.error)
     # Rows where neither is false, but not both are true.
     none = (union(a.data, masked_a) & union(b.data, masked_b)) > true  # type: ignore[operator]
     return _split(true, none, a, b)
@@ -117,8 +135,10 @@ def conjunction(a: Value, b: Value) -> Value:
 def disjunction(a: Value, b: Value) -> Value:
     """CEL ``||``: true if either is true, whatever the other; else no value if either has none."""
     true = a.data | b.data
-    masked = union(union(a.missing, a.error), union(b.missing, b.error))
-    return Value(true) if masked is None else _split(true, masked > true, a, b)
+    if are_whole((a, b)):
+        return Value(true)
+    masked: Any = union(union(a.missing, a.error), union(b.missing, b.error))
+    return _split(true, masked > true, a, b)
 
 
 def _split(true: Any, none: Bools, a: Value, b: Value) -> Value:
@@ -139,6 +159,8 @@ def negation(a: Value) -> Value:
 
 def conditional(test: Value, then: Value, other: Value) -> Value:
     """CEL ``test ? then : other``; the side not taken is not looked at, nor its errors."""
+    if are_whole((test, then, other)):
+        return Value(_where(test.data, then.data, other.data))
     data = np.where(test.data, then.data, other.data)
     # A test without a value decides alone: the side it seems to take counts for nothing.
     missing = without(_chosen(test.data, then.missing, other.missing), test.error)
@@ -147,6 +169,14 @@ def conditional(test: Value, then: Value, other: Value) -> Value:
     if data.dtype == np.bool_:
         data = without(without(data, missing), error)
     return Value(data, missing, error)
+
+
+def _where(test: Any, then: Any, other: Any) -> Any:
+    if then.dtype == other.dtype == np.bool_:
+        # Of two truths the one where they differ and the test holds is turned over: what rules of
+        # one shape share is computed once for all.
+        return other ^ (test & (then ^ other))
+    return np.where(test, then, other)
 
 
 def _chosen(test: Any, then: Bools | None, other: Bools | None) -> Bools | None:

@@ -22,6 +22,7 @@ from rules.expressions import (
     UNKNOWN,
     Columns,
     ExpressionError,
+    Parameters,
     ZoneTable,
     compile_expression,
 )
@@ -391,18 +392,17 @@ def test_conditions_that_differ_in_numbers_are_judged_together_as_each_alone(
         assume(False)
     first = conditions[0]
     assume(first.parameters and all(c.shape == first.shape for c in conditions))
-    numbers = [
-        np.array(column).reshape(-1, 1)
-        for column in zip(*(c.parameters for c in conditions), strict=True)
-    ]
+    numbers = Parameters.of([condition.parameters for condition in conditions])
     columns = Columns.of_visits(
         as_frame(rows),
         np.arange(len(rows)),
         ZoneTable(ZONES),
         np.array([row["zone"] for row in rows]),
     )
-    together = first.judge_many(columns, numbers)
+    with np.errstate(all="ignore"):
+        together = first.judge_many(columns, numbers)
     assert together.tolist() == [condition.judge(columns).tolist() for condition in conditions]
     # Judged again on the same columns, what was kept of the others is not taken for one's own.
-    again = first.judge_many(columns, [column[1:2] for column in numbers])
+    with np.errstate(all="ignore"):
+        again = first.judge_many(columns, numbers.take(slice(1, 2)))
     assert again.tolist() == together[1:2].tolist()

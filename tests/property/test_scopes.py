@@ -105,14 +105,14 @@ def test_a_rule_judges_the_records_and_stays_it_is_about(given_rules, rows, data
 @pytest.fixture
 def judged(monkeypatch):
     """How often each condition was judged, and on how many rows in all."""
-    times, rows, judge = Counter(), Counter(), Expression.judge
+    times, rows, judge = Counter(), Counter(), Expression.judge_many
 
-    def counting(self, columns):
+    def counting(self, columns, parameters):
         times[self.text] += 1
         rows[self.text] += len(columns)
-        return judge(self, columns)
+        return judge(self, columns, parameters)
 
-    monkeypatch.setattr(Expression, "judge", counting)
+    monkeypatch.setattr(Expression, "judge_many", counting)
     return times, rows
 
 

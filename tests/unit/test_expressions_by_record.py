@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from rules.expressions import ERROR, UNKNOWN, Columns, ZoneTable, compile_expression
+from rules.expressions import ERROR, UNKNOWN, Columns, Parameters, ZoneTable, compile_expression
 from rules.expressions.by_value import ByValue
 from rules.expressions.environment import dialect
 from schemas.zone import Zone
@@ -147,10 +147,7 @@ def test_rules_of_one_shape_ask_what_is_costly_with_their_own_numbers():
     text = 'status == "a" && (depth_m > {} || string(depth_m) == "4") && depth_m < {}'
     conditions = [compile_expression(text.format(*each)) for each in ((1.5, 7.0), (5.5, 8.0))]
     assert conditions[0].shape == conditions[1].shape
-    numbers = [
-        np.array(each).reshape(-1, 1)
-        for each in zip(*(c.parameters for c in conditions), strict=True)
-    ]
+    numbers = Parameters.of([c.parameters for c in conditions])
     together = conditions[0].judge_many(Columns.of_records(frame_of(rows)), numbers)
     alone = [c.judge(Columns.of_records(frame_of(rows))).tolist() for c in conditions]
     assert together.tolist() == alone == [[0, 0, 1, 0, 1, 0, 1, 0], [0, 0, 0, 0, 1, 0, 1, 0]]
