@@ -225,8 +225,8 @@ def _time(time: Any) -> str | None:
 
 def plain(value: Any) -> Any:
     """The value as JSON has it: what is not known, or infinite, is null."""
-    if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, float):
         return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: each if type(each) is str else plain(each) for key, each in value.items()}
     return value

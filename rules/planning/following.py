@@ -28,8 +28,10 @@ def follow(move: Move, *, heard: bool) -> None:
     state = move.state
     from_us = np.where(move.dirty, state.settled_us, state.looked_us)
     slot = state.pending.slot
-    again = move.dirty[slot] & (state.pending.frame.time_us > state.settled_us[slot])
-    rows = np.union1d(np.flatnonzero(again), state.pending.find(move.fresh)[0]).astype(np.intp)
+    rows = state.pending.find(move.fresh)[0]
+    if move.dirty.any():
+        again = move.dirty[slot] & (state.pending.frame.time_us > state.settled_us[slot])
+        rows = np.union1d(np.flatnonzero(again), rows)
     quiet = np.ones(len(state.roster), np.bool_)
     if heard:
         quiet[slot[rows]] = False

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rules.planning.samples import SLICES
+from rules.planning.samples import slot_of
 from schemas.frame import Bools, Codes, Frame, Longs, Rows, concat
 
 
@@ -23,7 +23,7 @@ def no_records() -> Frame:
 class Pending:
     """Judged records of a key group; n of them, by vehicle, then time.
 
-    ``key``: (n,) ascending, slot times ``SLICES`` plus slice of time. ``frame``: its ``vehicle`` is
+    ``key``: (n,) ascending, slot times ``rules.planning.samples.SLICES`` plus slice of time. ``frame``: its ``vehicle`` is
     the slot. ``until_us``: (n,) the newest time of the vehicle in that slice. ``symbol``: (n, t)
     what each trigger is there.
     """
@@ -39,7 +39,7 @@ class Pending:
     @property
     def slot(self) -> Rows:
         """(n,) the vehicle of each."""
-        return self.key // SLICES
+        return slot_of(self.key)
 
     def find(self, key: Longs) -> tuple[Rows, Bools]:
         """(k,) the place of each key or where it belongs, and whether it is there."""

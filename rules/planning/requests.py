@@ -10,9 +10,8 @@ is retracted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -47,34 +46,37 @@ Said = Mapping[str, tuple[str, Event]]
 """By event id the topic and the last version told."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """A request: ``fires`` in the order they fired, the first of which names it."""
+class Request(NamedTuple):
+    """A request: ``fires`` in the order they fired, the first of which names it.
+
+    ``request_id``: what planners answer with. ``main``: the most urgent reason, which the request
+    is for; of equals the one that came first. ``deadline_us``: when the first of its reasons has
+    waited long enough.
+    """
 
     vehicle_id: str
     fires: tuple[Fire, ...]
+    request_id: str
+    main: Fire
+    deadline_us: int
 
-    @cached_property
-    def request_id(self) -> str:
-        """What planners answer with."""
-        first = self.fires[0]
-        names = (self.vehicle_id, first.trigger_id, first.trigger_version, first.time_us)
-        return identity("plan request", *names)
-
-    @cached_property
-    def main(self) -> Fire:
-        """The most urgent reason, which the request is for; of equals the one that came first."""
-        return max(self.fires, key=lambda fire: fire.priority)
+    @classmethod
+    def of(cls, vehicle_id: str, fires: Sequence[Fire]) -> "Request":
+        """The request of at least one fire."""
+        first = fires[0]
+        names = (vehicle_id, first.trigger_id, first.trigger_version, first.time_us)
+        return cls(
+            vehicle_id,
+            tuple(fires),
+            identity("plan request", *names),
+            max(fires, key=attrgetter("priority")),
+            min([fire.deadline_us for fire in fires]),
+        )
 
     @property
     def shadow(self) -> bool:
         """Whether nobody is asked."""
         return self.fires[0].shadow
-
-    @cached_property
-    def deadline_us(self) -> int:
-        """When the first of its reasons has waited long enough."""
-        return min(fire.deadline_us for fire in self.fires)
 
 
 def folded(vehicle_id: str, fires: Sequence[Fire], fold_us: int) -> list[Request]:
@@ -85,11 +87,11 @@ def folded(vehicle_id: str, fires: Sequence[Fire], fold_us: int) -> list[Request
         ordered = sorted(fires, key=lambda fire: (fire.time_us, fire.place))
         for one in (fire for fire in ordered if fire.shadow is shadow):
             if group and one.time_us > group[0].time_us + fold_us:
-                requests.append(Request(vehicle_id, tuple(group)))
+                requests.append(Request.of(vehicle_id, group))
                 group = []
             group.append(one)
         if group:
-            requests.append(Request(vehicle_id, tuple(group)))
+            requests.append(Request.of(vehicle_id, group))
     return requests
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from rules.forecast import SAMPLES, Prospect, forecast, horizon_of, nothing_known
 from rules.planning.triggers import TriggerBook
 from rules.planning.vocabulary import UNTIL
-from schemas.frame import Bools, Floats, Frame, Longs
+from schemas.frame import Bools, Floats, Frame, Longs, Rows
 from schemas.trigger import Forecast
 
-SLICES: Final = 1 << 37
+_SLICE_BITS: Final = 37
+SLICES: Final = 1 << _SLICE_BITS
 """Slices of a tenth of a second until 2200 are fewer: slot and slice make one number."""
 _PARTS: Final = SAMPLES - 2
 _LIMITS: Final = {"reserve": "plan.reserve_pct", "max_temperature": "plan.max_temperature_c"}
@@ -61,7 +62,7 @@ class Samples:
 
     def pruned(self, forecasts: Iterable[Forecast], settled_us: Longs) -> "Samples":
         """Without what no forecast from ``settled_us`` (slots,) on can rest on."""
-        slot = self.key // SLICES
+        slot = slot_of(self.key)
         age_us = settled_us[slot] - self.time_us
         kept = age_us < 0
         for one in forecasts:
@@ -73,7 +74,7 @@ class Samples:
 
     def _first(self, step_us: int) -> Bools:
         """(n,) which samples are their vehicle's first in each ``step_us``."""
-        slot, step = self.key // SLICES, self.time_us // step_us
+        slot, step = slot_of(self.key), self.time_us // step_us
         first = np.ones(len(self.key), np.bool_)
         first[1:] = (slot[1:] != slot[:-1]) | (step[1:] != step[:-1])
         return first
@@ -91,10 +92,16 @@ class Samples:
         back = np.concatenate([here[:, None], first[np.maximum(place, 0)]], axis=1)
         t_us = self.time_us[back] - at_us[:, None]
         kept = (place >= 0) & (back[:, 1:] != here[:, None])
-        kept &= self.key[back[:, 1:]] // SLICES == (key // SLICES)[:, None]
+        kept &= slot_of(self.key[back[:, 1:]]) == slot_of(key)[:, None]
         kept &= t_us[:, 1:] > -round(one.look_back_s * 1e6)
         there = np.concatenate([np.ones((len(key), 1), np.bool_), kept], axis=1)
         return np.where(there, t_us / 1e6, np.nan), np.where(there, values[back], np.nan)
+
+
+def slot_of(key: Longs) -> Rows:
+    """The vehicle that each key is of, in its shape: a shift takes a tenth of a division."""
+    slot: Rows = key >> _SLICE_BITS
+    return slot
 
 
 def _step_us(one: Forecast) -> int:

@@ -24,7 +24,8 @@ def settle(move: Move) -> bool:
     oldest_us = np.where(until_us == NEVER, NEVER, until_us - move.policy.lateness_us)
     due = (time_us > state.settled_us[slot]) & (time_us < oldest_us[slot])
     # The last record stays: in its slice one may still come, and silence counts from it.
-    due[state.pending.last_of(len(until_us))[np.unique(slot)]] = False
+    last = state.pending.last_of(len(until_us))
+    due[last[last >= 0]] = False
     if due.sum() < max(AT_ONCE, len(state.pending) // 2):
         return False
     rows = np.flatnonzero(due)
