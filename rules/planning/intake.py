@@ -106,7 +106,9 @@ class Intake:
         self._told_us = np.full(groups.count, NEVER)
 
     def parts(self, frame: Frame, profiles: Ints | None = None, stamp: int = 0) -> Iterator[Part]:
-        """The parts of a frame, in group order, those without records where time has come on.
+        """The parts of a frame, in group order; those without records say how far time has come.
+
+        So that what has expired, and who is silent, when the input ends hangs on no frame's end.
 
         ``profiles``: (ids,) how many profiles score each of the frame's vehicles; their parts wait
         for that.
@@ -118,7 +120,6 @@ class Intake:
         if profiles is not None:
             scored = np.bincount(group, profiles, self._groups.count).astype(np.intp).tolist()
         clock_us = int(frame.time_us.max())
-        tick_us = clock_us // self._every_us * self._every_us
         if not (asked := self._asked[frame.kind]).all():
             frame = frame.take(where(asked))
         sensors = {n: c for n, c in frame.sensors.items() if n in self._sensors}
@@ -130,9 +131,9 @@ class Intake:
         start = np.searchsorted(of_row, np.arange(self._groups.count + 1))
         for g in range(self._groups.count):
             rows = slice(int(start[g]), int(start[g + 1]))
-            if rows.start == rows.stop and self._told_us[g] >= tick_us and not scored[g]:
+            if rows.start == rows.stop and self._told_us[g] >= clock_us and not scored[g]:
                 continue
-            self._told_us[g] = tick_us
+            self._told_us[g] = clock_us
             part = None if rows.start == rows.stop else _compact(judged.take(rows))
             key = self._groups.key(g)
             yield Part(key, part, until_us[rows], clock_us, stamp=stamp, vehicles=scored[g])

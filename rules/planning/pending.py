@@ -23,9 +23,9 @@ def no_records() -> Frame:
 class Pending:
     """Judged records of a key group; n of them, by vehicle, then time.
 
-    ``key``: (n,) ascending, slot times ``rules.planning.samples.SLICES`` plus slice of time. ``frame``: its ``vehicle`` is
-    the slot. ``until_us``: (n,) the newest time of the vehicle in that slice. ``symbol``: (n, t)
-    what each trigger is there.
+    ``key``: (n,) ascending, slot and slice of time (``rules.planning.samples.SLICES``). ``frame``:
+    its ``vehicle`` is the slot. ``until_us``: (n,) the newest time of the vehicle in that slice.
+    ``symbol``: (n, t) what each trigger is there.
     """
 
     key: Longs = field(default_factory=lambda: np.empty(0, np.int64))
