@@ -32,9 +32,7 @@ class Hazards:
     """
 
     owners: dict[str, int] = field(default_factory=dict)
-    timeline: Timeline = field(
-        default_factory=lambda: Timeline(np.zeros(1, np.intp), np.empty(0, np.int64))
-    )
+    timeline: Timeline = field(default_factory=Timeline.none)
     values: Floats = field(default_factory=lambda: np.empty((4, 0)))
 
     def plus(self, scores: Scores) -> "Hazards":

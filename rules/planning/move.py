@@ -1,5 +1,6 @@
 """A move: a key group's state on its way from one item to the next, and what decides about it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -80,12 +81,18 @@ class Move:
         if state.plans is None:
             self.plan_again()
 
-    def plan_again(self) -> None:
-        """Make the plans of what is given and what has been heard."""
+    def plan_again(self, changed: Iterable[str] = ()) -> None:
+        """Make the plans of what is given and what has been heard.
+
+        ``changed``: the vehicles of which there is something else than before, none = of all.
+        """
         every, heard = self.given.planned, self.state.planned
-        names = dict.fromkeys([*(n for n in self.state.roster.ids if n in every), *heard])
-        plans = Plans.of({n: in_order((*every.get(n, ()), *heard.get(n, ()))) for n in names})
-        self.state = replace(self.state, plans=plans)
+        known, names = self.plans, dict.fromkeys(changed)
+        if not names or 2 * known.replaced > len(known.plans):
+            known = Plans()
+            names = dict.fromkeys([*(n for n in self.state.roster.ids if n in every), *heard])
+        planned = {n: in_order((*every.get(n, ()), *heard.get(n, ()))) for n in names}
+        self.state = replace(self.state, plans=known.with_plans(planned))
 
     def follow_again(self, vehicle_ids: tuple[str, ...], time_us: Longs) -> None:
         """Note vehicles of which something changed at a time up to which they were followed.

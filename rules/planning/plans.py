@@ -49,9 +49,10 @@ def _reported(plan: MissionPlan, report: StepReport) -> MissionPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """The plans of some vehicles; a plan's place counts through all of them, vehicle by vehicle.
+    """The plans of some vehicles; a plan's place counts through all of them, owner by owner.
 
-    ``timeline``: by owner. ``owners``: vehicle id -> owner. The other columns are (plans,):
+    ``timeline``: by owner. ``owners``: vehicle id -> owner; an owner that no vehicle is any more
+    had plans that others replaced, ``replaced`` in all. The other columns are (plans,):
     degrees, percent, metres, microseconds since 1970; NaN and ``NEVER`` = not planned.
     ``closes``: by plan when communication windows close; ``opens_us``: (windows,) when the same
     open. ``path``: (2, points) longitudes, which go on beyond +-180 within a path, and latitudes of
@@ -60,17 +61,14 @@ class Plans:
 
     plans: tuple[MissionPlan, ...] = ()
     owners: Mapping[str, int] = field(default_factory=dict)
-    timeline: Timeline = field(
-        default_factory=lambda: Timeline(np.zeros(1, np.intp), np.empty(0, np.int64))
-    )
+    timeline: Timeline = field(default_factory=Timeline.none)
     numbers: Mapping[str, Floats] = field(default_factory=dict)
     times: Mapping[str, Longs] = field(default_factory=dict)
-    closes: Timeline = field(
-        default_factory=lambda: Timeline(np.zeros(1, np.intp), np.empty(0, np.int64))
-    )
+    closes: Timeline = field(default_factory=Timeline.none)
     opens_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     path: Floats = field(default_factory=lambda: np.empty((2, 0)))
     path_start: Rows = field(default_factory=lambda: np.zeros(1, np.intp))
+    replaced: int = 0
 
     @classmethod
     def of(cls, planned: Mapping[str, Sequence[Planned]]) -> "Plans":
@@ -92,6 +90,30 @@ class Plans:
             ),
             np.array([opens for pairs in windows for _, opens in pairs], np.int64),
             *_paths(plans),
+        )
+
+    def with_plans(self, planned: Mapping[str, Sequence[Planned]]) -> "Plans":
+        """With the plans of some vehicles, given ``in_order``, in the place of those they had.
+
+        Columns are read of these vehicles alone: of a fleet one plan changes at a time.
+        """
+        more = Plans.of(planned)
+        if not self.owners:
+            return more
+        known = len(self.timeline.start) - 1
+        count = np.diff(self.timeline.start)
+        had = [int(count[self.owners[name]]) for name in planned if name in self.owners]
+        return Plans(
+            self.plans + more.plans,
+            {**self.owners, **{name: known + owner for name, owner in more.owners.items()}},
+            self.timeline.plus(more.timeline),
+            {name: np.append(column, more.numbers[name]) for name, column in self.numbers.items()},
+            {name: np.append(column, more.times[name]) for name, column in self.times.items()},
+            self.closes.plus(more.closes),
+            np.append(self.opens_us, more.opens_us),
+            np.concatenate([self.path, more.path], axis=1),
+            np.append(self.path_start, self.path_start[-1] + more.path_start[1:]),
+            self.replaced + sum(had),
         )
 
     def next_window(self, place: Rows, at_us: Longs) -> Rows:

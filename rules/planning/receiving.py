@@ -71,8 +71,8 @@ def _admit(move: Move, vehicle_ids: tuple[str, ...]) -> None:
     if not new:
         return
     move.dirty = np.append(move.dirty, np.zeros(len(new), np.bool_))
-    if any(name in move.given.planned for name in new):
-        move.plan_again()
+    if planned := [name for name in new if name in move.given.planned]:
+        move.plan_again(planned)
     for name in new:
         for answer in move.given.answers.get(name, ()):
             _take_answer(move, answer)
@@ -83,7 +83,7 @@ def _take_plans(move: Move, planned: Sequence[Planned]) -> None:
     for one in planned:
         by_vehicle[one.vehicle_id] = in_order((*by_vehicle.get(one.vehicle_id, ()), one))
     move.state = replace(move.state, planned=by_vehicle)
-    move.plan_again()
+    move.plan_again(one.vehicle_id for one in planned)
     ids, times_us = (one.vehicle_id for one in planned), [one.time_us for one in planned]
     move.follow_again(tuple(ids), np.array(times_us, np.int64))
 

@@ -61,10 +61,10 @@ def _forget(move: Move) -> None:
             else:
                 reason = f"vehicle_id: nobody has heard of `{command.vehicle_id}`"
                 move.deliveries.append(refuse(command, reason, "vehicle_id"))
-    changed = any(len(planned[name]) != len(p) for name, p in state.planned.items())
+    changed = [name for name, p in state.planned.items() if len(planned[name]) != len(p)]
     move.state = replace(state, planned=planned, rearms=tuple(rearms))
     if changed:
-        move.plan_again()
+        move.plan_again(changed)
 
 
 def _since(planned: tuple[Planned, ...], oldest_us: int) -> tuple[Planned, ...]:

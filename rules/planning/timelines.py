@@ -17,6 +17,18 @@ class Timeline:
     start: Rows
     time_us: Longs
 
+    @classmethod
+    def none(cls) -> "Timeline":
+        """That of nobody."""
+        return cls(np.zeros(1, np.intp), np.empty(0, np.int64))
+
+    def plus(self, other: "Timeline") -> "Timeline":
+        """With the owners of another one after these."""
+        return Timeline(
+            np.append(self.start, self.start[-1] + other.start[1:]),
+            np.append(self.time_us, other.time_us),
+        )
+
     def latest(self, owner: Rows, at_us: Longs) -> Rows:
         """(n,) the latest place of each owner not after each time, -1 = none; owner -1 has none."""
         owned = np.maximum(owner, 0)
