@@ -25,10 +25,11 @@ from flows.wiring import Wiring, from_environment
 from rules.assessment import KeyGroups
 from rules.hazard.cohort import Split, joining
 from rules.hazard.group import HazardState, Policy, advance
-from rules.hazard.part import Part, Plan, Scored, Served, Share, Whole, serve, split
+from rules.hazard.part import Part, Plan, Scored, Served, Whole, serve, split
 from rules.hazard.quantities import QUANTITIES
 from rules.hazard.stage import Judge
 from rules.planning.plans import Plans, in_order
+from rules.share import Share, shares
 from rules.terrain.ground import Ground, Terrain
 from schemas.delivery import Delivery
 from schemas.event import identity
@@ -124,19 +125,17 @@ def _noting(
 
 def _cutting(
     plan: Plan, place: int, groups: KeyGroups
-) -> Callable[[list[Served]], Iterator[tuple[str, Share]]]:
+) -> Callable[[list[Served]], Iterator[tuple[str, Share[Whole]]]]:
     """Cuts frames into the shares of key groups in the records that a profile is for.
 
     ``place``: of the profile among all.
     """
 
-    def cut(batch: list[Served]) -> Iterator[tuple[str, Share]]:
+    def cut(batch: list[Served]) -> Iterator[tuple[str, Share[Whole]]]:
         for one in batch:
             part = split(plan, groups, one.frame, one.rows[place], one.stamp)
             if part is not None:
-                whole = Whole(part)
-                for key in whole.keys:
-                    yield key, Share(key, whole)
+                yield from shares(Whole(part))
 
     return cut
 

@@ -21,23 +21,26 @@ from flows.steps.mission import (
     scores_of,
 )
 from flows.steps.results import write_results
-from flows.steps.state import Keyed, follow
+from flows.steps.state import Keyed, follow_together
+from flows.steps.together import Together
 from flows.wiring import Wiring, from_environment
 from rules.assessment import KeyGroups
 from rules.hazard.part import Served
 from rules.planning import group
-from rules.planning.intake import Given, Intake, Part
+from rules.planning.cohort import Split, joining
+from rules.planning.intake import Given, Intake
 from rules.planning.move import Judges, Policy
+from rules.planning.part import Part, Whole
 from rules.planning.state import PlanningState
 from rules.planning.triggers import CompiledTrigger, TriggerBook
 from rules.planning.waiting import Waiting
+from rules.share import Share, shares
 from schemas.delivery import Delivery
 from schemas.event import identity
 from schemas.frame import Frame
 
 MOST_GROUPS: Final = 4
-"""Groups of vehicles, at most: few records are left to judge, and each group has a price a frame,
-about that of judging 300 records. Part of what the state depends on."""
+"""Groups of vehicles, at most: few records are left to judge. Part of what the state depends on."""
 
 
 class _Desk:
@@ -49,9 +52,11 @@ class _Desk:
         editions: Editions,
         policy: Policy,
         given: Given,
+        groups: KeyGroups,
     ) -> None:
         self.policy = policy
         self._triggers, self._editions, self._given = triggers, editions, given
+        self._groups = groups
         self._registry = editions.registry
         self._judges = self._made()
 
@@ -63,7 +68,7 @@ class _Desk:
         return self._judges
 
     def advance(self, state: PlanningState, part: Part) -> tuple[PlanningState, list[Delivery]]:
-        """Take in a part."""
+        """Take in what there is for some groups."""
         return group.advance(self.judges(), state, part)
 
     def finish(self, state: PlanningState) -> tuple[PlanningState, list[Delivery]]:
@@ -72,7 +77,7 @@ class _Desk:
 
     def _made(self) -> Judges:
         book = TriggerBook(self._triggers, self._registry.fences)
-        return Judges(book, self.policy, self._given)
+        return Judges(book, self.policy, self._given, self._groups)
 
 
 def planning(wiring: Wiring) -> Dataflow:
@@ -119,9 +124,10 @@ def ask(
         zones=zones,
         scores=scoring is not None or bool(settings.hazard_scores),
     )
-    desk = _Desk(triggers, wiring.judged_by(), settings.planning(tell_late=tell_late), given)
+    policy = settings.planning(tell_late=tell_late)
+    desk = _Desk(triggers, wiring.judged_by(), policy, given, groups)
     book = desk.judges().book
-    intake = Intake(desk.policy.every_us, groups, book.sensors, book.kinds)
+    intake = Intake(policy.every_us, groups, book.sensors, book.kinds)
 
     parts, letters = heard(flow, wiring, groups)
     if scoring is None:
@@ -131,36 +137,36 @@ def ask(
         parts.append(op.flat_map_batch("scores_by_group", scoring.scored, scores_of(groups)))
     parts.append(op.flat_map_batch("judged_by_group", served, _cutting(intake)))
     merged = op.merge("planning_parts", *parts)
-    fingerprint = identity("planning", groups.count, desk.policy.every_us)
-    return op.merge("planning_told", _requests("requests", merged, desk, fingerprint), *letters)
+    return op.merge("planning_told", _requests("requests", merged, desk, groups), *letters)
 
 
-def _cutting(intake: Intake) -> Callable[[list[Served]], Iterator[tuple[str, Part]]]:
-    """Cuts frames into what is judged of them by key group."""
+def _cutting(intake: Intake) -> Callable[[list[Served]], Iterator[tuple[str, Share[Whole]]]]:
+    """Cuts frames into the shares of key groups in what is judged of them."""
 
-    def cut(batch: list[Served]) -> Iterator[tuple[str, Part]]:
+    def cut(batch: list[Served]) -> Iterator[tuple[str, Share[Whole]]]:
         for one in batch:
-            for part in intake.parts(one.frame, one.profiles(), one.stamp):
-                yield part.key, part
+            whole = intake.whole(one.frame, one.profiles(), one.stamp)
+            if whole is not None:
+                yield from shares(whole)
 
     return cut
 
 
 @operator
 def _requests(
-    step_id: str, up: KeyedStream[Part], desk: _Desk, fingerprint: str
+    step_id: str, up: KeyedStream[Share[Whole]], desk: _Desk, groups: KeyGroups
 ) -> Stream[Delivery]:
     """A step of its own: names within it are not those of the flow."""
-    return follow(
+    return follow_together(
         "planning",
         up,
         Keyed(
             initial=PlanningState(),
             advance=desk.advance,
             finish=desk.finish,
-            waiting=Waiting,
-            fingerprint=fingerprint,
+            fingerprint=identity("planning", groups.count, desk.policy.every_us),
         ),
+        Together(joining(desk.judges), Split(groups), waiting=Waiting),
     )
 
 

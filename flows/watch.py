@@ -19,7 +19,8 @@ from flows.steps.state import Keyed, follow_together
 from flows.steps.together import Together
 from flows.wiring import Wiring, from_environment
 from rules import cohort, group
-from rules.assessment import KeyGroups, Share
+from rules.assessment import KeyGroups, Whole
+from rules.share import Share
 from schemas.delivery import Delivery
 from schemas.frame import Frame
 from schemas.live import TELEMETRY
@@ -46,7 +47,9 @@ def watch(wiring: Wiring) -> Dataflow:
     return flow
 
 
-def _watched(frames: Stream[Frame], wiring: Wiring) -> tuple[KeyedStream[Share], Stream[Delivery]]:
+def _watched(
+    frames: Stream[Frame], wiring: Wiring
+) -> tuple[KeyedStream[Share[Whole]], Stream[Delivery]]:
     """The records by key group, and what zones and rules say of them."""
     settings, editions, policy = wiring.settings, wiring.judged_by(), wiring.settings.policy()
     idle, wanted = idle_of(settings), wanted_topics(wiring.sinks.values())
@@ -77,7 +80,7 @@ def _watched(frames: Stream[Frame], wiring: Wiring) -> tuple[KeyedStream[Share],
 
 
 def _beside(
-    frames: Stream[Frame], by_group: KeyedStream[Share], wiring: Wiring
+    frames: Stream[Frame], by_group: KeyedStream[Share[Whole]], wiring: Wiring
 ) -> Iterator[Stream[Delivery]]:
     """What else is told of the records, as far as anybody asks for it."""
     settings, wanted = wiring.settings, wanted_topics(wiring.sinks.values())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -84,6 +83,10 @@ class KeyGroups:
     def key(self, group: int) -> str:
         """The key of a group in the dataflow and the recovery store; persisted, never change."""
         return f"group-{group:04d}"
+
+    def group(self, key: str) -> int:
+        """The group that a key is of."""
+        return int(key.rpartition("-")[2])
 
     def of(self, vehicle_id: str) -> int:
         """The group of a vehicle."""
@@ -188,20 +191,9 @@ class Whole:
         others = np.repeat(np.array([key not in keys for key in self.keys]), length)
         return self.seen.without(where(others))
 
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A key group's share in a frame: cut out only where it leaves the process."""
-
-    key: str
-    whole: Whole
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _alone, (self.whole.part(self.key),)
-
-
-def _alone(part: Assessment) -> Share:
-    return Share(part.key, Whole(part))
+    def alone(self, key: str) -> "Whole":
+        """The part of one key group, to be sent."""
+        return Whole(self.part(key))
 
 
 class AheadOfAll:

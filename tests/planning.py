@@ -9,8 +9,9 @@ from typing import Any
 from rules.assessment import KeyGroups
 from rules.fences import Fences
 from rules.planning.group import advance, finish
-from rules.planning.intake import Given, Intake, Part
+from rules.planning.intake import Given, Intake
 from rules.planning.move import Judges, Policy
+from rules.planning.part import Part
 from rules.planning.state import PlanningState
 from rules.planning.triggers import TriggerBook, load_triggers
 from schemas.delivery import Delivery
@@ -62,8 +63,8 @@ def told(
     frames after which the states are pickled and read back.
     """
     policy = policy or Policy()
-    judges = Judges(book, policy, known or Given())
     key_groups = KeyGroups(groups)
+    judges = Judges(book, policy, known or Given(), key_groups)
     intake = Intake(policy.every_us, key_groups, book.sensors, book.kinds)
     states: dict[str, PlanningState] = {}
     deliveries: list[Delivery] = []
@@ -77,8 +78,9 @@ def told(
     for number, (a, b) in enumerate(pairwise(bounds)):
         if a in heard:
             take("group-0000", heard[a])
-        for part in intake.parts(frame_of(records[a:b])):
-            take(part.key, part)
+        whole = intake.whole(frame_of(records[a:b]))
+        for key in whole.keys if whole else ():
+            take(key, whole.of({key}))
         if number in resumed:
             states = pickle.loads(pickle.dumps(states))
     for key, state in states.items():

@@ -13,11 +13,12 @@ from flows.steps.editions import Editions
 from flows.steps.measuring import timed
 from flows.steps.tracing import carried, span
 from rules import cohort, group
-from rules.assessment import Assessment, Assessor, KeyGroups, Share
+from rules.assessment import Assessment, Assessor, KeyGroups, Whole
 from rules.editions import GoneError
 from rules.group import GroupState, Policy
 from rules.legs import Limits
 from rules.registry import Registry
+from rules.share import Share, shares
 from schemas.delivery import Delivery
 from schemas.frame import Frame
 
@@ -45,17 +46,16 @@ def assess(
 
 def assess_together(
     frames: Stream[Frame], editions: Editions, limits: Limits, key_groups: int, skew_us: int = 0
-) -> KeyedStream[Share]:
+) -> KeyedStream[Share[Whole]]:
     """As ``assess``, for key groups that advance together."""
     assessor = Assessor(editions.registry, limits, KeyGroups(key_groups), skew_us)
 
-    def share(batch: list[Frame]) -> Iterator[tuple[str, Share]]:
+    def share(batch: list[Frame]) -> Iterator[tuple[str, Share[Whole]]]:
         assessor.judge_by(editions.newest())
         for frame in batch:
             with span("assess", [carried(frame)], records=len(frame)) as trace:
                 whole = assessor.whole(frame, trace)
-            for key in whole.keys:
-                yield key, Share(key, whole)
+            yield from shares(whole)
 
     return op.flat_map_batch("assess", frames, timed("assess", lambda batch: list(share(batch))))
 

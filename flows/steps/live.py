@@ -9,9 +9,10 @@ from bytewax.dataflow import Stream
 from bytewax.operators import KeyedStream
 
 from connectors.contract import LiveSink, Sink
-from rules.assessment import Assessment, Share
+from rules.assessment import Assessment, Whole
 from rules.fences import UNKNOWN
 from rules.group import GroupState
+from rules.share import Share
 from rules.tallies import of_frame
 from rules.tracks import runs_of
 from schemas.delivery import Delivery
@@ -33,7 +34,7 @@ def wanted_topics(sinks: Iterable[Sink]) -> frozenset[str]:
     return frozenset().union(*(sink.wants for sink in sinks if isinstance(sink, LiveSink)))
 
 
-def tell_telemetry(by_group: KeyedStream[Share]) -> Stream[Delivery]:
+def tell_telemetry(by_group: KeyedStream[Share[Whole]]) -> Stream[Delivery]:
     """All records, as columns, each vehicle's in event-time order in a frame."""
     return op.flat_map_batch(
         "tell_telemetry",

@@ -23,8 +23,10 @@ from flows.steps.registry import RegistryError
 from flows.wiring import Wiring
 from rules.assessment import KeyGroups
 from rules.hazard.part import Scored
-from rules.planning.intake import Given, Part, scores_in
+from rules.planning.intake import Given
+from rules.planning.part import Part, Whole, scores_in
 from rules.planning.triggers import CompiledTrigger, load_triggers
+from rules.share import Share, shares
 from schemas.delivery import Delivery
 from schemas.effective import overlaps
 from schemas.event import HAZARD_SCORED, Event, payload
@@ -104,7 +106,7 @@ def _good(items: Iterator[Item | Reject]) -> list[Item]:
 
 def heard(
     flow: Dataflow, wiring: Wiring, groups: KeyGroups
-) -> tuple[list[KeyedStream[Part]], list[Stream[Delivery]]]:
+) -> tuple[list[KeyedStream[Share[Whole]]], list[Stream[Delivery]]]:
     """What comes on topics: parts, and dead letters; what is there already before telemetry.
 
     Raises:
@@ -133,25 +135,28 @@ def heard(
     return parts, letters
 
 
-def scores_of(groups: KeyGroups) -> Callable[[list[Scored]], Iterable[tuple[str, Part]]]:
-    """What was scored as parts, one a key group, whether there is a score or not."""
+Shares = Iterator[tuple[str, Share[Whole]]]
 
-    def by_group(batch: list[Scored]) -> Iterator[tuple[str, Part]]:
+
+def scores_of(groups: KeyGroups) -> Callable[[list[Scored]], Shares]:
+    """What was scored, for the key groups of the records, whether there is a score or not."""
+
+    def by_group(batch: list[Scored]) -> Shares:
         for scored in batch:
-            events = _events_by_group(groups, scored.events)
-            vehicles = Counter(groups.of_ids(scored.vehicle_ids).tolist())
-            for group, count in vehicles.items():
-                scores = scores_in(events.get(key := groups.key(group), ()))
-                yield key, Part(key, scores=scores, stamp=scored.stamp, vehicles=count)
+            vehicles = Counter(_keys(groups, scored.vehicle_ids))
+            part = Part(
+                tuple(vehicles),
+                scores=scores_in(scored.events),
+                stamp=scored.stamp,
+                vehicles=tuple(vehicles.values()),
+            )
+            yield from shares(Whole(part, groups))
 
     return by_group
 
 
-def _events_by_group(groups: KeyGroups, events: Iterable[Event]) -> dict[str, list[Event]]:
-    of_group: dict[str, list[Event]] = {}
-    for event in events:
-        of_group.setdefault(groups.key(groups.of(event.vehicle_id)), []).append(event)
-    return of_group
+def _keys(groups: KeyGroups, vehicle_ids: Iterable[str]) -> Iterator[str]:
+    return (groups.key(groups.of(name)) for name in vehicle_ids)
 
 
 def _granted(
@@ -199,20 +204,20 @@ def _received(
     return received
 
 
-def _by_group(
-    groups: KeyGroups,
-) -> Callable[[list[Heard | Reject]], Iterable[tuple[str, Part]]]:
-    def by_group(batch: list[Heard | Reject]) -> Iterator[tuple[str, Part]]:
-        for key, events in _events_by_group(groups, only(Event, batch)).items():
-            yield key, Part(key, scores=scores_in(events))
+def _by_group(groups: KeyGroups) -> Callable[[list[Heard | Reject]], Shares]:
+    def by_group(batch: list[Heard | Reject]) -> Shares:
+        if events := only(Event, batch):
+            keys = tuple(dict.fromkeys(_keys(groups, (event.vehicle_id for event in events))))
+            yield from shares(Whole(Part(keys, scores=scores_in(events)), groups))
         for one in batch:
             if isinstance(one, Reject | Event):
                 continue
-            key = groups.key(groups.of(one.vehicle_id))
+            keys = tuple(_keys(groups, [one.vehicle_id]))
             if isinstance(one, MissionPlan | StepReport):
-                yield key, Part(key, planned=(one,))
+                part = Part(keys, planned=(one,))
             else:
-                yield key, Part(key, answers=(one,))
+                part = Part(keys, answers=(one,))
+            yield from shares(Whole(part, groups))
 
     return by_group
 

@@ -45,19 +45,6 @@ class Chunked(Protocol):
         ...
 
 
-class Holding(Protocol[Item]):
-    """Items of a key that wait for others of the same epoch; it is not stored."""
-
-    @property
-    def held(self) -> int:
-        """How many wait."""
-        ...
-
-    def take(self, item: Item) -> Iterable[Item]:
-        """Take in an item; those to go on with, in order."""
-        ...
-
-
 @dataclass(frozen=True)
 class Keyed(Generic[State, Item, Out]):
     """What a keyed step does.
@@ -66,8 +53,7 @@ class Keyed(Generic[State, Item, Out]):
     state holds back; it runs at the end of the input and about every ``release_after_s`` of wall
     time, so it may choose only when something is told, never what. ``finish`` runs in its place at
     the end of the input alone. These are pure; states are immutable. ``idle`` runs about every
-    ``idle_after_s`` of wall time: it is for what the silence of a live source says. ``waiting``
-    makes what holds items until others have come; all of an epoch come before it ends.
+    ``idle_after_s`` of wall time: it is for what the silence of a live source says.
     ``fingerprint`` is that of the settings which a recovered state must have.
     """
 
@@ -79,7 +65,6 @@ class Keyed(Generic[State, Item, Out]):
     finish: Callable[[State], tuple[State, list[Out]]] | None = None
     idle: Callable[[State], tuple[State, list[Out]]] | None = None
     idle_after_s: float = 1
-    waiting: Callable[[], Holding[Item]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +127,6 @@ def follow_together(
     """As ``follow``, but all keys of a worker advance at once, by what they have a share in.
 
     States that hold back something to ``release`` are not for this: others' keys would not be kept.
-    Nor are items that wait.
     """
     keyed = replace(keyed, advance=measured(step_id, keyed.advance))
 
@@ -225,7 +209,6 @@ class _Logic(
         self.lane_of = lane_of
         self.lane = lane
         self.chunked = isinstance(keyed.initial, Chunked)  # It takes as long as a small pickle.
-        self.waiting = keyed.waiting() if keyed.waiting else None
         self.due = self._next_due()
         self.idle_due = self._next_idle(None)
 
@@ -234,9 +217,8 @@ class _Logic(
             self.lane = self.lane_of(values[0][0])
         out: list[Out] = []
         for _, value in values:
-            for item in (value,) if self.waiting is None else self.waiting.take(value):
-                self.state, told = self.keyed.advance(self.state, item)
-                out += told
+            self.state, told = self.keyed.advance(self.state, value)
+            out += told
         return out, StatefulBatchLogic.RETAIN
 
     def on_notify(self) -> tuple[Iterable[Out], bool]:
@@ -251,7 +233,6 @@ class _Logic(
         return told, StatefulBatchLogic.RETAIN
 
     def on_eof(self) -> tuple[Iterable[Out], bool]:
-        self._refuse_held()
         return self._moved_on(self.keyed.finish or self.keyed.release)
 
     def notify_at(self) -> datetime | None:
@@ -260,20 +241,12 @@ class _Logic(
 
     def snapshot(self) -> Snapshot[State] | Journaled[State]:
         """The state as it is to be stored."""
-        self._refuse_held()
         if self.lane is None or not self.chunked:
             return Snapshot(self.keyed.fingerprint, self.state)
         state: Any = self.state
         written = self.lane.write({c.number: c for c in state.chunks}, _pickled)
         bare = state.with_chunks(())
         return Journaled(self.keyed.fingerprint, bare, self.lane.key, written.kept, written.sync)
-
-    def _refuse_held(self) -> None:
-        # Stored without them the state would lack them after a restart.
-        if self.waiting is not None and self.waiting.held:
-            raise RuntimeError(
-                f"{self.waiting.held} items still wait at the end of their epoch: please report it"
-            )
 
     def _moved_on(
         self, by: Callable[[State], tuple[State, list[Out]]] | None

@@ -38,18 +38,33 @@ class Share(Protocol):
         ...
 
 
+class Holding(Protocol):
+    """What keys take in that waits for more of the same epoch; it is not stored."""
+
+    @property
+    def held(self) -> int:
+        """How much waits."""
+        ...
+
+    def take(self, seen: Any) -> Iterable[Any]:
+        """Take in what has come; what is to go on with, in order."""
+        ...
+
+
 @dataclass(frozen=True)
 class Together(Generic[State, Out]):
     """How states of several keys become one, and what it is for each key.
 
     ``join`` makes one state of at least one, for what is taken in next, and what there is to tell
     of the newcomers; ``split`` tells the state of each of the keys. ``gather`` puts together, for
-    storing, what has come in small pieces; it changes nothing of what the state means.
+    storing, what has come in small pieces; it changes nothing of what the state means. ``waiting``
+    makes what holds what has come until more has; all of an epoch comes before it ends.
     """
 
     join: Callable[[Sequence[State], Any], tuple[State, list[Out]]]
     split: Callable[[State, Iterable[str]], Mapping[str, State]]
     gather: Callable[[State], State] = lambda state: state
+    waiting: Callable[[], Holding] | None = None
 
 
 class Cohort(Generic[State, Out]):
@@ -67,6 +82,7 @@ class Cohort(Generic[State, Out]):
         initial: State,
     ) -> None:
         self._together, self._advance, self._initial = together, advance, initial
+        self._waiting = together.waiting() if together.waiting else None
         self._state: State | None = None
         self._keys: set[str] = set()
         # States of keys that have come since the last pass.
@@ -96,13 +112,17 @@ class Cohort(Generic[State, Out]):
         mine = self._keys.intersection(whole.keys) - moved
         moved |= mine
         seen = whole.of(mine)
-        before, told = self._joined(seen)
-        self._state, more = self._advance(before, seen)
-        self._parts = None
-        return told + more
+        told: list[Out] = []
+        for ready in (seen,) if self._waiting is None else self._waiting.take(seen):
+            before, news = self._joined(ready)
+            self._state, more = self._advance(before, ready)
+            self._parts = None
+            told += news + more
+        return told
 
     def move_on(self, by: Callable[[State], tuple[State, list[Out]]]) -> list[Out]:
         """Move the state on without taking in anything; what to tell."""
+        self._refuse_held()
         if self._state is None:
             return []
         self._state, told = by(self._state)
@@ -120,12 +140,20 @@ class Cohort(Generic[State, Out]):
 
     def part(self, key: str) -> State:
         """The state of a key."""
+        self._refuse_held()
         if self._parts is None:
             if self._state is None:
                 return self._initial
             self._state = self._together.gather(self._state)
             self._parts = self._together.split(self._state, self._keys)
         return self._parts[key]
+
+    def _refuse_held(self) -> None:
+        # Stored without it the state would lack it after a restart.
+        if self._waiting is not None and self._waiting.held:
+            raise RuntimeError(
+                f"{self._waiting.held} items still wait at the end of their epoch: please report it"
+            )
 
     def _joined(self, seen: Any) -> tuple[State, list[Out]]:
         states = [*([] if self._state is None else [self._state]), *self._newcomers]

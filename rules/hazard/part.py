@@ -4,7 +4,6 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -200,20 +199,9 @@ class Whole:
             start=np.concatenate([[0], np.cumsum(length)]),
         )
 
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A key group's share in a frame: cut out only where it leaves the process."""
-
-    key: str
-    whole: Whole
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _alone, (self.whole.of({self.key}),)
-
-
-def _alone(part: Part) -> Share:
-    return Share(part.keys[0], Whole(part))
+    def alone(self, key: str) -> "Whole":
+        """The part of one key group, to be sent."""
+        return Whole(self.of({key}))
 
 
 def _newest_before(frame: Frame) -> Longs:

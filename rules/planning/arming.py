@@ -59,10 +59,16 @@ class Arming:
         have, triggers = self.count.shape
         if have == vehicles:
             return self
-        more = Arming.fresh(vehicles - have, triggers)
-        return Arming(
-            *(np.concatenate([getattr(self, f.name), getattr(more, f.name)]) for f in fields(self))
-        )
+        return Arming.joined([self, Arming.fresh(vehicles - have, triggers)])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Arming]") -> "Arming":
+        """That of all vehicles of some, which have the same triggers."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
+
+    def take(self, vehicles: Rows) -> "Arming":
+        """That of some vehicles."""
+        return Arming(*(getattr(self, f.name)[vehicles] for f in fields(self)))
 
     def with_triggers(self, places: Rows) -> "Arming":
         """The columns at the given places, -1 = a fresh one."""

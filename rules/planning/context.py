@@ -8,7 +8,7 @@ import numpy as np
 from rules.geodesy import distance_m
 from rules.legs import turned
 from rules.planning.ahead import Prospects, prospects
-from rules.planning.intake import Scores
+from rules.planning.part import Scores
 from rules.planning.plans import Plans
 from rules.planning.sunlight import sunlight
 from rules.planning.timelines import Timeline
@@ -47,7 +47,7 @@ class Hazards:
         new = np.array([owners[name] for name in scores.vehicle_ids], np.intp)
         owner = np.append(self._owner(), new)
         time_us = np.append(self.timeline.time_us, scores.time_us)
-        values = np.concatenate([self._numbered(), scores.values], axis=1)
+        values = np.concatenate([self.numbered(), scores.values], axis=1)
         # Stable: of a score told again the last one is that of now.
         order = np.lexsort((values[3], time_us, owner))
         owner, time_us, values = owner[order], time_us[order], values[:, order]
@@ -72,11 +72,22 @@ class Hazards:
         kept[:-1] = (owner[1:] != owner[:-1]) | (time_us[1:] > of_owner[owner[1:]])
         return _by_owner(self.owners, owner[kept], time_us[kept], self.values[:, kept])
 
+    def of(self, owners: Mapping[str, int]) -> "Hazards":
+        """The scores of some vehicles, with their owners."""
+        every = self._owner()
+        place = np.full(len(self.owners), -1, np.intp)
+        place[list(owners.values())] = np.arange(len(owners))
+        rows = np.flatnonzero(place[every] >= 0)
+        ordered = {name: at for at, name in enumerate(owners)}
+        return _by_owner(
+            ordered, place[every[rows]], self.timeline.time_us[rows], self.values[:, rows]
+        )
+
     def _owner(self) -> Rows:
         """(n,) whose each is."""
         return np.repeat(np.arange(len(self.owners)), np.diff(self.timeline.start))
 
-    def _numbered(self) -> Floats:
+    def numbered(self) -> Floats:
         """The values, those that an earlier version kept without a number, too."""
         if len(self.values) == 4:
             return self.values

@@ -32,7 +32,7 @@ def follow(move: Move, *, heard: bool) -> None:
     if move.dirty.any():
         again = move.dirty[slot] & (state.pending.frame.time_us > state.settled_us[slot])
         rows = np.union1d(np.flatnonzero(again), rows)
-    quiet = np.ones(len(state.roster), np.bool_)
+    quiet = move.mine
     if heard:
         quiet[slot[rows]] = False
     entries = entries_of(move, rows, from_us, quiet | move.dirty)
@@ -60,11 +60,12 @@ def entries_of(move: Move, rows: Rows, from_us: Longs, behind: Bools) -> Entries
     ``rows``: pending records. ``from_us``: (slots,) later than that. ``behind``: (slots,).
     """
     state, book = move.state, move.book
+    clock_us = move.groups.clock_us[move.groups.of_slot]
     parts = [at_records(state.pending, rows)]
     if book.on_looks.any():
         gaps = [
             gaps_before(state.pending, rows, from_us),
-            gaps_behind(state.pending, np.flatnonzero(behind), from_us, state.clock_us),
+            gaps_behind(state.pending, np.flatnonzero(behind), from_us, clock_us),
         ]
         missed = book.reads_missed
         parts.append(look(state.pending, gaps, book.absent_us, move.plans, missed=missed))

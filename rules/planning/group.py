@@ -1,4 +1,4 @@
-"""A key group's planning: records, plans and answers go in, plan requests come out.
+"""The planning of key groups: records, plans and answers go in, plan requests come out.
 
 Records in order move the triggers on at once. What comes late, inside the allowed lateness, changes
 what came after it: so the triggers of its vehicle are followed again from its last settled record,
@@ -7,8 +7,8 @@ lies further back than the lateness: it is followed once more, for good, now and
 """
 
 from rules.planning.following import follow
-from rules.planning.intake import Part
 from rules.planning.move import Judges, Move
+from rules.planning.part import Part
 from rules.planning.receiving import receive
 from rules.planning.settling import settle
 from rules.planning.state import PlanningState
@@ -20,7 +20,7 @@ def advance(
     judges: Judges, state: PlanningState, part: Part
 ) -> tuple[PlanningState, list[Delivery]]:
     """Take in a part: the state after it and what there is to tell."""
-    move = Move(judges, state)
+    move = Move(judges, state, part.keys)
     receive(move, part)
     follow(move, heard=True)
     tell(move)
@@ -31,7 +31,7 @@ def advance(
 
 def finish(judges: Judges, state: PlanningState) -> tuple[PlanningState, list[Delivery]]:
     """The end of the input: vehicles heard of just now, too, are silent from then on."""
-    move = Move(judges, state)
+    move = Move(judges, state, map(judges.groups.key, range(judges.groups.count)))
     follow(move, heard=False)
     tell(move)
     return move.state, move.deliveries

@@ -75,11 +75,12 @@ def gaps_before(pending: Pending, rows: Rows, low_us: Longs) -> Gaps:
     return Gaps(after - 1, pending.frame.time_us[after], low_us[slot[after]])
 
 
-def gaps_behind(pending: Pending, slots: Rows, low_us: Longs, clock_us: int) -> Gaps:
-    """The gaps from the last record of some vehicles until now."""
+def gaps_behind(pending: Pending, slots: Rows, low_us: Longs, clock_us: Longs) -> Gaps:
+    """The gaps from the last record of some vehicles until now; ``clock_us``: (slots,) now."""
     last = pending.last_of(len(low_us))[slots]
     known = last >= 0
-    return Gaps(last[known], np.full(int(known.sum()), clock_us + 1), low_us[slots[known]])
+    slots = slots[known]
+    return Gaps(last[known], clock_us[slots] + 1, low_us[slots])
 
 
 def look(

@@ -1,16 +1,18 @@
-"""A move: a key group's state on its way from one item to the next, and what decides about it."""
+"""A move: the state of key groups on its way from one item to the next, and what decides."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rules.assessment import KeyGroups
+from rules.planning.groups import Groups
 from rules.planning.intake import Given
 from rules.planning.plans import Plans, in_order
 from rules.planning.state import PlanningState
 from rules.planning.triggers import TriggerBook
 from schemas.delivery import Delivery
-from schemas.frame import Longs
+from schemas.frame import Bools, Longs
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +32,53 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """What decides: triggers, how they are judged, and what is known from the start."""
+    """What decides: triggers, how they are judged, and what is known from the start.
+
+    ``groups``: all key groups there are.
+    """
 
     book: TriggerBook
     policy: Policy
     given: Given = field(default_factory=Given)
+    groups: KeyGroups = field(default_factory=lambda: KeyGroups(1))
 
 
 class Move:
-    """One move of the state.
+    """One move of the state, by what there is for the groups of ``keys``; others stay as they are.
 
-    ``dirty``: (slots,) vehicles to be followed again. ``touched``: ids of vehicles of which there
-    may be something to tell. ``fresh``: keys of records not judged yet. ``before_us``: how far
-    event time had come.
+    All that is kept of a group changes when it has a share in what came, so that it is kept then:
+    what is told of it after a restart was not told before. ``dirty``: (slots,) vehicles to be
+    followed again. ``touched``: ids of vehicles of which there may be something to tell.
+    ``fresh``: keys of records not judged yet. ``before``: the groups as they were.
     """
 
-    def __init__(self, judges: Judges, state: PlanningState) -> None:
+    def __init__(self, judges: Judges, state: PlanningState, keys: Iterable[str]) -> None:
         self.book, self.policy, self.given = judges.book, judges.policy, judges.given
-        self.state = state
-        self.before_us = state.clock_us
+        self._key_groups = judges.groups
+        self.state = state.in_groups(judges.groups)
+        self.before = self.groups
+        # (groups,) those that move.
+        self.moved = self.groups.among(keys)
         self.deliveries: list[Delivery] = []
         self.touched: set[str] = set()
         self.fresh = np.empty(0, np.int64)
         self.under_book()
         self.dirty = np.zeros(len(self.state.roster), np.bool_)
+
+    @property
+    def groups(self) -> Groups:
+        """The key groups of the state."""
+        return self.state.groups or Groups.untold(self._key_groups)
+
+    @property
+    def mine(self) -> Bools:
+        """(slots,) the vehicles of groups that move."""
+        mine: Bools = self.moved[self.groups.of_slot]
+        return mine
+
+    def moves(self, vehicle_id: str) -> bool:
+        """Whether a vehicle, known or not, is of a group that moves."""
+        return bool(self.moved[self.groups.key_groups.of(vehicle_id)])
 
     @property
     def plans(self) -> Plans:

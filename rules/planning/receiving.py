@@ -9,8 +9,8 @@ import numpy as np
 
 from rules.late import late_event
 from rules.planning.context import Hazards
-from rules.planning.intake import Part, Scores
 from rules.planning.move import Move
+from rules.planning.part import Part, Scores
 from rules.planning.pending import Pending
 from rules.planning.plans import in_order
 from rules.planning.samples import SLICES
@@ -31,7 +31,9 @@ UNHEARD_US: Final = 86_400_000_000
 
 def receive(move: Move, part: Part) -> None:
     """Put everything in its place."""
-    move.state = replace(move.state, clock_us=max(move.state.clock_us, part.clock_us))
+    clock_us = max(move.state.clock_us, part.clock_us)
+    told = move.groups.told(part.keys, part.clock_us)
+    move.state = replace(move.state, clock_us=clock_us, groups=told)
     if part.frame is not None:
         _admit(move, part.frame.vehicle_ids)
     if part.planned:

@@ -22,11 +22,12 @@ def settle(move: Move) -> bool:
     slot, time_us = state.pending.slot, state.pending.frame.time_us
     until_us = state.until_us
     oldest_us = np.where(until_us == NEVER, NEVER, until_us - move.policy.lateness_us)
-    due = (time_us > state.settled_us[slot]) & (time_us < oldest_us[slot])
+    mine = move.mine[slot]
+    due = mine & (time_us > state.settled_us[slot]) & (time_us < oldest_us[slot])
     # The last record stays: in its slice one may still come, and silence counts from it.
     last = state.pending.last_of(len(until_us))
     due[last[last >= 0]] = False
-    if due.sum() < max(AT_ONCE, len(state.pending) // 2):
+    if due.sum() < max(AT_ONCE, mine.sum() // 2):
         return False
     rows = np.flatnonzero(due)
     entries = entries_of(move, rows, state.settled_us, np.zeros(len(until_us), np.bool_))
@@ -51,11 +52,16 @@ def _forget(move: Move) -> None:
     """Let go plans and commands that no record can be judged by any more."""
     state = move.state
     settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
-    planned = {name: _since(p, settled.get(name, NEVER)) for name, p in state.planned.items()}
+    planned = {
+        name: _since(p, settled.get(name, NEVER)) if move.moves(name) else p
+        for name, p in state.planned.items()
+    }
     rearms = []
     for command in state.rearms:
-        if command.time_us > settled.get(command.vehicle_id, NEVER):
-            waited_us = state.clock_us - command.time_us
+        if not move.moves(command.vehicle_id):
+            rearms.append(command)
+        elif command.time_us > settled.get(command.vehicle_id, NEVER):
+            waited_us = move.groups.clock_of(command.vehicle_id) - command.time_us
             if command.vehicle_id in settled or waited_us <= move.policy.lateness_us:
                 rearms.append(command)
             else:

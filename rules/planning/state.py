@@ -1,4 +1,4 @@
-"""What planning remembers of a key group: immutable, columns by vehicle."""
+"""What planning remembers of key groups: immutable, columns by vehicle."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from rules.assessment import KeyGroups
 from rules.planning.arming import Arming
 from rules.planning.context import Hazards
 from rules.planning.fires import Fire
+from rules.planning.groups import Groups
 from rules.planning.pending import Pending
 from rules.planning.plans import Plans
 from rules.planning.requests import Said
@@ -31,8 +33,9 @@ class PlanningState:
     remember after the settled records and after all. ``clock_us``: the newest event time of the
     source. ``settled_us``, ``looked_us``: (slots,) up to which a vehicle's records are settled, and
     triggers were followed. ``planned``, ``results``: by vehicle id. ``rearms``: commands not yet
-    settled. ``fires``, ``said``: by vehicle id, those that may still change. ``plans``: made of
-    ``planned`` and what is given; not kept.
+    settled. ``fires``, ``said``: by vehicle id, those that may still change. Not kept are
+    ``groups``, whose each vehicle is and how far each group's time is, None = all is of one group;
+    and ``plans``, made of ``planned`` and what is given.
     """
 
     keys: tuple[tuple[str, int], ...] = ()
@@ -50,10 +53,11 @@ class PlanningState:
     results: Mapping[str, tuple[PlanResult, ...]] = field(default_factory=dict)
     fires: Mapping[str, tuple[Fire, ...]] = field(default_factory=dict)
     said: Mapping[str, Said] = field(default_factory=dict)
+    groups: Groups | None = field(default=None, compare=False)
     plans: Plans | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = [getattr(self, name) for name in self.__slots__[:-1]]
+        kept = [getattr(self, name) for name in self.__slots__[:-2]]
         return PlanningState, tuple(kept)
 
     @property
@@ -78,4 +82,15 @@ class PlanningState:
             settled_us=np.append(self.settled_us, new),
             looked_us=np.append(self.looked_us, new),
             pending=self.pending.known_as(roster.ids),
+            groups=self.groups and self.groups.grown(roster.ids),
         )
+
+    def in_groups(self, key_groups: KeyGroups) -> "PlanningState":
+        """The state that knows which of the key groups it is of."""
+        if self.groups is not None:
+            return self
+        groups = Groups.untold(key_groups, self.roster.ids)
+        named = (*self.roster.ids, *self.planned, *self.results, *self.hazards.owners)
+        if one := next(iter((*named, *(r.vehicle_id for r in self.rearms))), None):
+            groups.clock_us[key_groups.of(one)] = self.clock_us
+        return replace(self, groups=groups)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rules.planning.fires import Fire
 from rules.planning.move import Move
 from rules.planning.receiving import refuse
 from rules.planning.requests import Request, Said, final_us, folded, news, told_of
@@ -20,7 +19,7 @@ def tell(move: Move) -> None:
         fires, said, results = dict(state.fires), dict(state.said), dict(state.results)
         for name in sorted(names):
             requests = folded(name, fires.get(name, ()), move.policy.fold_us)
-            told = told_of(requests, results.get(name, ()), state.clock_us)
+            told = told_of(requests, results.get(name, ()), move.groups.clock_of(name))
             said[name], deliveries = news(said.get(name, {}), told)
             move.deliveries += deliveries
         move.state = replace(state, fires=fires, said=said, results=results)
@@ -34,7 +33,7 @@ def forget(move: Move) -> None:
     settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
     fires, said, results = dict(state.fires), dict(state.said), dict(state.results)
     for name, events in state.said.items():
-        if _holds_all(move, fires.get(name, ()), events):
+        if not move.moves(name) or _holds_all(move, name, events):
             continue
         known = results.get(name, ())
         requests = folded(name, fires.get(name, ()), move.policy.fold_us)
@@ -64,21 +63,22 @@ def _request_of(event: Event) -> str:
 
 def _passed(move: Move) -> set[str]:
     """The vehicles of which a deadline has passed with this move."""
-    before_us, clock_us = move.before_us, move.state.clock_us
+    before, now = move.before, move.groups
     return {
         name
         for name, fires in move.state.fires.items()
-        for fire in fires
-        if before_us < fire.deadline_us <= clock_us
+        if before.clock_of(name) < (clock_us := now.clock_of(name))
+        and any(before.clock_of(name) < fire.deadline_us <= clock_us for fire in fires)
     }
 
 
-def _holds_all(move: Move, fires: Sequence[Fire], events: Said) -> bool:
+def _holds_all(move: Move, name: str, events: Said) -> bool:
     """Whether none of a vehicle's requests, or of what was told of them, can be let go."""
+    fires = move.state.fires.get(name, ())
     first_us = min((fire.deadline_us for fire in fires), default=None)
     return (
         first_us is not None
-        and move.state.clock_us <= first_us + move.policy.lateness_us
+        and move.groups.clock_of(name) <= first_us + move.policy.lateness_us
         and not any(event.retracted for _, event in events.values())
     )
 
@@ -87,16 +87,18 @@ def _is_over(move: Move, request: Request, results: Sequence[PlanResult], settle
     """Whether neither a late record nor a late answer can change a request any more."""
     over_us = final_us(request, results) + move.policy.lateness_us
     folded_us = request.fires[0].time_us + move.policy.fold_us
-    return move.state.clock_us > over_us and folded_us < settled_us
+    return move.groups.clock_of(request.vehicle_id) > over_us and folded_us < settled_us
 
 
 def _refuse_unclaimed(move: Move) -> None:
     """Results of requests that were never made are dead letters, once none can come any more."""
     state, results = move.state, dict(move.state.results)
     for name, known in state.results.items():
+        if not move.moves(name):
+            continue
         # A vehicle's triggers may fire at any time from its settled records on.
         slot = int(state.roster.find((name,))[0])
-        oldest_us = state.clock_us - move.policy.lateness_us
+        oldest_us = move.groups.clock_of(name) - move.policy.lateness_us
         oldest_us = oldest_us if slot < 0 else int(state.settled_us[slot])
         asked = _asked(state, name, move.policy.fold_us)
         lost = [r for r in known if r.request_id not in asked and r.time_us < oldest_us]

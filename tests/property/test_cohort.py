@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from flows.steps.together import Cohort, Together
 from rules import cohort, group
-from rules.assessment import Assessor, KeyGroups, Share
+from rules.assessment import Assessor, KeyGroups
 from rules.legs import Limits
 from rules.registry import Registry
 from rules.rulesets import load_rules
+from rules.share import Share
 from schemas.event import payload
 from schemas.zone_file import load_zones
 from tests.frames import frame_of

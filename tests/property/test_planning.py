@@ -243,8 +243,8 @@ def test_what_is_remembered_is_bounded_by_what_may_still_change(fleet):
         shift = lap * 5_000.0
         for i in range(0, len(records), 30):
             moved = [r | {"time_s": r["time_s"] + shift} for r in records[i : i + 30]]
-            for part in intake.parts(frame_of(moved)):
-                state, _ = advance(judges, state, part)
+            if whole := intake.whole(frame_of(moved)):
+                state, _ = advance(judges, state, whole.part)
     per_vehicle = np.bincount(state.pending.slot)
     # Twice what the lateness spans, and what is not worth a pass of its own.
     assert per_vehicle.max() <= 2 * (LATENESS_S / EVERY_S + 2) + 64

@@ -10,8 +10,9 @@ import yaml
 
 from rules.assessment import KeyGroups
 from rules.planning.group import advance
-from rules.planning.intake import Given, Intake, Part, Scores
+from rules.planning.intake import Given, Intake
 from rules.planning.move import Judges, Policy
+from rules.planning.part import Part, Scores
 from rules.planning.state import PlanningState
 from schemas.earth_sun import EARTH
 from schemas.frame import rfc3339
@@ -125,9 +126,11 @@ def day(kind, cause=""):
             for name in ("s1", "s2")
         ]
     if cause == "hazard-ahead":
-        parts = {0: Part("group-0000", scores=scores((HOUR, 0.2, None), (1.5 * HOUR, 0.9, 15.0)))}
+        parts = {
+            0: Part(("group-0000",), scores=scores((HOUR, 0.2, None), (1.5 * HOUR, 0.9, 15.0)))
+        }
     else:
-        parts = {0: Part("group-0000", scores=scores((0, 0.3, None), (HOUR, 0.4, 900.0)))}
+        parts = {0: Part(("group-0000",), scores=scores((0, 0.3, None), (HOUR, 0.4, 900.0)))}
     if cause == "goal-unreachable":
         records = records + [r | {"time_s": r["time_s"] + 5 * HOUR} for r in records[: HOUR // 60]]
     return records, [plan(**{**PLAN, **planned}), *steps], parts
@@ -244,7 +247,7 @@ def test_a_request_says_why_what_is_and_what_to_mind():
 def test_a_request_tells_the_hazards_ahead_and_the_way_to_go_that_its_trigger_does_not_read():
     records = drive(1, battery_pct=lambda s: 30.0 - s / 180, longitude=0.0, latitude=0.0)
     known = plan(goal={"longitude": 0.0, "latitude": 0.01, "radius_m": 100.0})
-    parts = {0: Part("group-0000", scores=scores((600, 0.2, None), (1_200, 0.8, 35.0)))}
+    parts = {0: Part(("group-0000",), scores=scores((600, 0.2, None), (1_200, 0.8, 35.0)))}
     (event,) = requests(told(book_of(LOW), records, known=given([known]), heard=parts))
     constraints = event.data["context"]["constraints"]
     assert constraints["hazards_ahead"] == [{"score": 0.4, "upper": 0.8, "ahead_m": 35.0}]
@@ -392,7 +395,7 @@ def test_nobody_answering_by_the_deadline_raises_an_alarm_with_its_decision():
 
 def test_an_answer_that_comes_after_the_expiry_was_told_but_was_in_time_takes_it_back():
     records = drive(3, battery_pct=10.0)
-    heard = {61: Part("group-0000", answers=(result(3500, "answered", plan_id="p2"),))}
+    heard = {61: Part(("group-0000",), answers=(result(3500, "answered", plan_id="p2"),))}
     found = told(book_of(LOW), records, range(180), heard=heard)
     assert states(found)[:3] == ["requested", "expired", "raised"]
     held = final(found)
@@ -406,7 +409,7 @@ def test_results_and_commands_that_are_nobodys_are_dead_letters():
     stray = PlanResult(vehicle_id="a", time=at(60), request_id="f" * 32, status="answered")
     nobody = Rearm(vehicle_id="b", time=at(60))
     unknown = Rearm(vehicle_id="a", time=at(60), trigger_id="lw")
-    heard = {10: Part("group-0000", answers=(stray, nobody, unknown))}
+    heard = {10: Part(("group-0000",), answers=(stray, nobody, unknown))}
     found = told(book_of(LOW), records, range(0, 180, 5), heard=heard)
     reasons = sorted(d.event.data["reason"] for d in found if d.topic == "dead_letters")
     assert [reason.partition(":")[0] for reason in reasons] == [
@@ -423,7 +426,7 @@ def test_a_command_arms_a_trigger_again():
         command = Rearm(vehicle_id="a", time=at(3000), trigger_id=trigger_id)
         found = told(book_of(text), records, known=given([], [command]))
         assert fired(found) == [(0.0, "low"), (3600.0, "low")]
-        late = {52: Part("group-0000", answers=(command,))}
+        late = {52: Part(("group-0000",), answers=(command,))}
         assert fired(told(book_of(text), records, range(0, 120, 1), heard=late)) == fired(found)
 
 
@@ -446,8 +449,8 @@ def test_new_plans_count_from_their_time_on_also_when_they_come_late():
     plans = [plan(reserve_pct=20), plan(time=at(600), reserve_pct=40, version=2)]
     assert fired(told(book_of(text), records, known=given(plans))) == [(600.0, "low")]
     heard = {
-        0: Part("group-0000", planned=(plans[0],)),
-        11: Part("group-0000", planned=(plans[1],)),
+        0: Part(("group-0000",), planned=(plans[0],)),
+        11: Part(("group-0000",), planned=(plans[1],)),
     }
     assert fired(told(book_of(text), records, range(30), heard=heard)) == [(600.0, "low")]
 
@@ -489,9 +492,9 @@ def test_a_trigger_of_another_version_starts_afresh_and_others_go_on():
         book = book_of(text)
         judges = Judges(book, Policy(), Given())
         intake = Intake(60_000_000, KeyGroups(1), book.sensors, book.kinds)
-        for one in intake.parts(frame_of(part)):
-            state, deliveries = advance(judges, pickle.loads(pickle.dumps(state)), one)
-            found += deliveries
+        one = intake.whole(frame_of(part)).part
+        state, deliveries = advance(judges, pickle.loads(pickle.dumps(state)), one)
+        found += deliveries
     reasons = [
         (r["trigger_id"], r["trigger_version"])
         for event in requests(found)
@@ -503,6 +506,6 @@ def test_a_trigger_of_another_version_starts_afresh_and_others_go_on():
 def test_a_frame_of_vehicles_that_no_trigger_is_about_only_takes_time_on():
     book = book_of(LOW)
     intake = Intake(60_000_000, KeyGroups(2), book.sensors, kinds=[])
-    (first, second) = intake.parts(frame_of(drive(1)))
-    assert [first.frame, second.frame] == [None, None]
-    assert first.clock_us == second.clock_us == int(frame_of(drive(1)).time_us.max())
+    part = intake.whole(frame_of(drive(1))).part
+    assert (part.frame, part.keys) == (None, ("group-0000", "group-0001"))
+    assert part.clock_us == int(frame_of(drive(1)).time_us.max())

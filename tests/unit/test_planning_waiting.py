@@ -7,18 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.steps.state import Keyed, _Logic
+from flows.steps.together import Cohort, Together
 from rules.assessment import KeyGroups
 from rules.planning.context import Hazards
 from rules.planning.group import advance
-from rules.planning.intake import Intake, Part, Scores, scores_in
+from rules.planning.intake import Intake
 from rules.planning.move import Judges, Policy
+from rules.planning.part import Part, Scores, Whole, scores_in
 from rules.planning.state import PlanningState
 from rules.planning.waiting import Waiting
+from rules.share import Share
 from tests.frames import frame_of
 from tests.planning import book_of
 
 HOUR_US = 3_600_000_000
+KEYS = ("group-0000",)
 
 
 def of(time_us, *scores, vehicle="a", number=7):
@@ -35,19 +38,19 @@ def scores_at(known, time_us, *vehicles):
 
 
 def scored(stamp, vehicles, scores=None):
-    return Part("g", scores=scores or scores_in(()), stamp=stamp, vehicles=vehicles)
+    return Part(KEYS, scores=scores or scores_in(()), stamp=stamp, vehicles=(vehicles,))
 
 
 def records(stamp, vehicles):
     return Part(
-        "g", frame_of([{"vehicle_id": "a", "time_s": stamp}]), stamp=stamp, vehicles=vehicles
+        KEYS, frame_of([{"vehicle_id": "a", "time_s": stamp}]), stamp=stamp, vehicles=(vehicles,)
     )
 
 
 def test_records_go_on_with_all_scores_of_their_vehicles():
     waiting = Waiting()
     frame = frame_of([{"vehicle_id": name, "time_s": 1} for name in ("a", "b")])
-    assert not list(waiting.take(Part("g", frame, stamp=1, vehicles=3)))
+    assert not list(waiting.take(Part(KEYS, frame, stamp=1, vehicles=(3,))))
     assert not list(waiting.take(scored(1, 2, of(1, 0.5))))
     assert waiting.held == 2
     [part] = waiting.take(scored(1, 1, of(2, 0.25, vehicle="b")))
@@ -63,7 +66,7 @@ def test_scores_of_vehicles_that_no_trigger_is_about_are_left_out():
     list(waiting.take(scored(1, 1, of(1, 0.5, vehicle="other"))))
     [part] = waiting.take(scored(1, 1, of(1, 0.25)))
     assert part.scores.vehicle_ids == ("a",)
-    list(waiting.take(Part("g", stamp=2, vehicles=1)))
+    list(waiting.take(Part(KEYS, stamp=2, vehicles=(1,))))
     [part] = waiting.take(scored(2, 1, of(1, 0.5, vehicle="other")))
     assert part.scores is None
 
@@ -80,7 +83,7 @@ def test_records_that_no_profile_is_for_wait_for_those_before_alone():
 def test_what_is_of_no_frame_does_not_wait():
     waiting = Waiting()
     list(waiting.take(records(1, vehicles=1)))
-    answer = Part("g")
+    answer = Part(KEYS)
     assert list(waiting.take(answer)) == [answer]
 
 
@@ -100,17 +103,31 @@ def test_parts_go_on_in_their_order_whenever_scores_come(seed):
     assert waiting.held == 0
 
 
+def test_groups_seen_for_the_first_time_wait_for_scores_of_their_own():
+    waiting = Waiting()
+    frame = frame_of([{"vehicle_id": "b", "time_s": 1}])
+    assert not list(waiting.take(records(1, vehicles=1)))
+    later = Part(("group-0001",), scores=of(1, 0.5, vehicle="b"), stamp=1, vehicles=(1,))
+    assert not list(waiting.take(later))
+    [first] = waiting.take(scored(1, 1, of(1, 0.25)))
+    assert first.scores.vehicle_ids == ("a",)
+    [second] = waiting.take(Part(("group-0001",), frame, stamp=1, vehicles=(1,)))
+    assert second.scores.vehicle_ids == ("b",)
+    assert waiting.held == 0
+
+
 def test_a_state_is_not_stored_while_something_waits():
-    keyed = Keyed(PlanningState(), lambda state, _: (state, []), "f", waiting=Waiting)
-    logic = _Logic(keyed, keyed.initial, lambda _key: None)
-    logic.on_batch([("g", records(1, vehicles=1))])
+    groups = KeyGroups(1)
+    together = Together(lambda states, _: (states[0], []), lambda s, _: {}, waiting=Waiting)
+    cohort = Cohort(together, lambda state, _: (state, []), PlanningState())
+    cohort.enter(*KEYS, None)
+    cohort.advance(Share(*KEYS, Whole(records(1, vehicles=1), groups)))
     with pytest.raises(RuntimeError, match="1 items still wait at the end of their epoch"):
-        logic.snapshot()
+        cohort.part(*KEYS)
     with pytest.raises(RuntimeError, match="still wait"):
-        logic.on_eof()
-    logic.on_batch([("g", scored(1, 1))])
-    logic.snapshot()
-    logic.on_eof()
+        cohort.move_on(lambda state: (state, []))
+    cohort.advance(Share(*KEYS, Whole(scored(1, 1), groups)))
+    cohort.move_on(lambda state: (state, []))
 
 
 def test_a_frame_tells_each_group_how_many_of_its_vehicles_are_scored():
@@ -120,14 +137,15 @@ def test_a_frame_tells_each_group_how_many_of_its_vehicles_are_scored():
     frame = frame_of([{"vehicle_id": name, "time_s": 1} for name in ids])
     # Nobody judges these vehicles, which are of no kind that triggers are about.
     intake = Intake(60_000_000, groups, book.sensors, kinds=[])
-    list(intake.parts(frame))
+    intake.whole(frame)
     profiles = np.array([n % 3 for n in range(9)], np.int32)
-    parts = list(intake.parts(frame, profiles, stamp=7))
+    part = intake.whole(frame, profiles, stamp=7).part
     wanted = dict.fromkeys(map(groups.key, range(4)), 0)
     for name, count in zip(frame.vehicle_ids, profiles.tolist(), strict=True):
         wanted[groups.key(groups.of(name))] += count
-    assert {part.key: part.vehicles for part in parts} == {k: n for k, n in wanted.items() if n}
-    assert {(part.stamp, part.frame) for part in parts} == {(7, None)}
+    found = dict(zip(part.keys, part.vehicles, strict=True))
+    assert found == {k: n for k, n in wanted.items() if n}
+    assert (part.stamp, part.frame) == (7, None)
 
 
 def test_a_score_that_is_retracted_lets_the_one_before_count_again():
@@ -175,6 +193,6 @@ def test_scores_do_not_grow_without_end_where_nothing_is_judged():
     day = 24
     for hour in range(10 * day):
         at_us = HOUR_US * hour
-        part = Part("g", clock_us=at_us, scores=of([at_us, at_us + 1], 0.1, 0.2, vehicle="other"))
+        part = Part(KEYS, clock_us=at_us, scores=of([at_us, at_us + 1], 0.1, 0.2, vehicle="other"))
         state, _ = advance(judges, state, part)
     assert 2 * day <= len(state.hazards.timeline.time_us) <= 2 * (day + 1)

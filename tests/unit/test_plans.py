@@ -4,13 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.planning.intake import Part
 from rules.planning.move import Judges, Move, Policy
+from rules.planning.part import Part
 from rules.planning.plans import Plans
 from rules.planning.receiving import receive
 from rules.planning.state import PlanningState
 from schemas.frame import rfc3339
 from tests.planning import book_of, plan
+
+KEYS = ("group-0000",)
 
 longitudes = st.lists(st.floats(-180, 180), max_size=6)
 
@@ -90,10 +92,10 @@ def test_plans_of_which_some_are_replaced_say_what_all_made_anew_say(changes):
 
 def test_plans_that_change_often_do_not_pile_up():
     book = book_of('- {id: low, when: "battery_pct < plan.reserve_pct", deadline: 1m}')
-    move = Move(Judges(book, Policy()), PlanningState())
+    move = Move(Judges(book, Policy()), PlanningState(), KEYS)
     for turn in range(1, 50):
-        receive(move, Part("group-0000", planned=planned("a", [turn], turn)))
-        receive(move, Part("group-0000", planned=planned("b", [turn], turn)))
+        receive(move, Part(KEYS, planned=planned("a", [turn], turn)))
+        receive(move, Part(KEYS, planned=planned("b", [turn], turn)))
         live = len(move.plans.plans) - move.plans.replaced
         assert live == 2 * turn
         assert len(move.plans.plans) <= 3 * live + 2
