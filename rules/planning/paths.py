@@ -46,20 +46,17 @@ def ways_on_paths(
     on = np.flatnonzero(following < end)
     to = plans.path[:, following[on]]
     length_m = rough_distance_m(body[on], *at[:, on], *to)
-    legs = Ways(on, at[0, on], at[1, on], to[0], to[1], np.zeros(len(on)), length_m)
-    # One entry a row and stretch of its path from the next point on.
-    which, point = _ranges(following[on], end[on] - 1)
-    here, there = plans.path[:, point], plans.path[:, point + 1]
-    step_m = rough_distance_m(body[on][which], *here, *there)
-    so_far = np.cumsum(step_m) - step_m
-    begins = np.searchsorted(which, which)
-    begin_m = length_m[which] + so_far - so_far[begins]
-    near = begin_m < reach_m[on][which]
-    further = Ways(on[which], here[0], here[1], there[0], there[1], begin_m, step_m)
-    further = Ways(*(getattr(further, f.name)[near] for f in fields(Ways)))
-    ways = Ways(
-        *(np.concatenate([getattr(w, f.name) for w in (legs, further)]) for f in fields(Ways))
-    )
+    pieces = [Ways(on, at[0, on], at[1, on], to[0], to[1], np.zeros(len(on)), length_m)]
+    # Stretch by stretch, of all rows that reach theirs: each adds up its own lengths alone, so that
+    # it comes to the same to the bit whatever other rows come with it.
+    row, point, begin_m = on, following[on], length_m
+    while (going := (begin_m < reach_m[row]) & (point + 1 < end[row])).any():
+        row, point, begin_m = row[going], point[going], begin_m[going]
+        here, there = plans.path[:, point], plans.path[:, point + 1]
+        step_m = rough_distance_m(body[row], *here, *there)
+        pieces.append(Ways(row, here[0], here[1], there[0], there[1], begin_m, step_m))
+        point, begin_m = point + 1, begin_m + step_m
+    ways = Ways(*(np.concatenate([getattr(w, f.name) for w in pieces]) for f in fields(Ways)))
     return ways, np.flatnonzero(following >= end)
 
 
