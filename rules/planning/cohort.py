@@ -18,7 +18,7 @@ from rules.planning.move import Judges, Move
 from rules.planning.part import Part
 from rules.planning.pending import Pending
 from rules.planning.samples import SLICES, Samples, slot_of
-from rules.planning.state import PlanningState
+from rules.planning.state import Grouped, PlanningState
 from rules.planning.timelines import Timeline
 from rules.tracks import Roster
 from schemas.delivery import Delivery
@@ -41,19 +41,18 @@ def joining(
     return join_and_tell
 
 
-def join(states: Sequence[PlanningState], key_groups: KeyGroups) -> PlanningState:
+def join(states: Sequence[Grouped], key_groups: KeyGroups) -> Grouped:
     """One state of the groups of several, of which no two have one in common.
 
     All have the same triggers and series of samples.
     """
     if len(states) == 1:
         return states[0]
-    states = [state.in_groups(key_groups) for state in states]
     ids = tuple(name for state in states for name in state.roster.ids)
     before = np.cumsum([0, *(len(state.roster) for state in states)]).tolist()
-    clocks_us = [state.groups.clock_us for state in states if state.groups]
+    clocks_us = np.max([state.groups.clock_us for state in states], axis=0)
     first = states[0]
-    return PlanningState(
+    return Grouped(
         first.keys,
         Roster().admit(ids)[0],
         max(state.clock_us for state in states),
@@ -69,7 +68,7 @@ def join(states: Sequence[PlanningState], key_groups: KeyGroups) -> PlanningStat
         _merged([state.results for state in states]),
         _merged([state.fires for state in states]),
         _merged([state.said for state in states]),
-        Groups(key_groups, key_groups.of_ids(ids), np.max(clocks_us, axis=0)),
+        groups=Groups(key_groups, key_groups.of_ids(ids), clocks_us),
     )
 
 
@@ -119,12 +118,12 @@ class Split:
 
     def __call__(self, state: PlanningState, keys: Iterable[str]) -> dict[str, PlanningState]:
         """The state of each of the cohort's groups, by key."""
-        state = state.in_groups(self._groups)
-        groups = state.groups or Groups.untold(self._groups)
-        return {key: _alone(state, groups, self._groups.group(key)) for key in keys}
+        grouped = state.in_groups(self._groups)
+        return {key: _alone(grouped, self._groups.group(key)) for key in keys}
 
 
-def _alone(state: PlanningState, groups: Groups, group: int) -> PlanningState:
+def _alone(state: Grouped, group: int) -> PlanningState:
+    groups = state.groups
     slots = np.flatnonzero(groups.of_slot == group)
     place = np.full(len(state.roster), -1, np.intp)
     place[slots] = np.arange(len(slots))

@@ -54,7 +54,6 @@ class Move:
 
     def __init__(self, judges: Judges, state: PlanningState, keys: Iterable[str]) -> None:
         self.book, self.policy, self.given = judges.book, judges.policy, judges.given
-        self._key_groups = judges.groups
         self.state = state.in_groups(judges.groups)
         self.before = self.groups
         # (groups,) those that move.
@@ -68,7 +67,7 @@ class Move:
     @property
     def groups(self) -> Groups:
         """The key groups of the state."""
-        return self.state.groups or Groups.untold(self._key_groups)
+        return self.state.groups
 
     @property
     def mine(self) -> Bools:

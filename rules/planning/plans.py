@@ -52,7 +52,7 @@ class Plans:
     """The plans of some vehicles; a plan's place counts through all of them, owner by owner.
 
     ``timeline``: by owner. ``owners``: vehicle id -> owner; an owner that no vehicle is any more
-    had plans that others replaced, ``replaced`` in all. The other columns are (plans,):
+    had plans that others replaced. The other columns are (plans,):
     degrees, percent, metres, microseconds since 1970; NaN and ``NEVER`` = not planned.
     ``closes``: by plan when communication windows close; ``opens_us``: (windows,) when the same
     open. ``path``: (2, points) longitudes, which go on beyond +-180 within a path, and latitudes of
@@ -68,7 +68,6 @@ class Plans:
     opens_us: Longs = field(default_factory=lambda: np.empty(0, np.int64))
     path: Floats = field(default_factory=lambda: np.empty((2, 0)))
     path_start: Rows = field(default_factory=lambda: np.zeros(1, np.intp))
-    replaced: int = 0
 
     @classmethod
     def of(cls, planned: Mapping[str, Sequence[Planned]]) -> "Plans":
@@ -101,8 +100,6 @@ class Plans:
         if not self.owners:
             return more
         known = len(self.timeline.start) - 1
-        count = np.diff(self.timeline.start)
-        had = [int(count[self.owners[name]]) for name in planned if name in self.owners]
         return Plans(
             self.plans + more.plans,
             {**self.owners, **{name: known + owner for name, owner in more.owners.items()}},
@@ -113,8 +110,13 @@ class Plans:
             np.append(self.opens_us, more.opens_us),
             np.concatenate([self.path, more.path], axis=1),
             np.append(self.path_start, self.path_start[-1] + more.path_start[1:]),
-            self.replaced + sum(had),
         )
+
+    @property
+    def replaced(self) -> int:
+        """How many plans are of no vehicle any more."""
+        count = np.diff(self.timeline.start)
+        return len(self.plans) - int(count[list(self.owners.values())].sum())
 
     def next_window(self, place: Rows, at_us: Longs) -> Rows:
         """(n,) the window of each plan that closes next after a time, -1 = there is none."""

@@ -1,8 +1,8 @@
 """What planning remembers of key groups: immutable, columns by vehicle."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,9 +33,8 @@ class PlanningState:
     remember after the settled records and after all. ``clock_us``: the newest event time of the
     source. ``settled_us``, ``looked_us``: (slots,) up to which a vehicle's records are settled, and
     triggers were followed. ``planned``, ``results``: by vehicle id. ``rearms``: commands not yet
-    settled. ``fires``, ``said``: by vehicle id, those that may still change. Not kept are
-    ``groups``, whose each vehicle is and how far each group's time is, None = all is of one group;
-    and ``plans``, made of ``planned`` and what is given.
+    settled. ``fires``, ``said``: by vehicle id, those that may still change. ``plans``: made of
+    ``planned`` and what is given; not kept.
     """
 
     keys: tuple[tuple[str, int], ...] = ()
@@ -53,11 +52,10 @@ class PlanningState:
     results: Mapping[str, tuple[PlanResult, ...]] = field(default_factory=dict)
     fires: Mapping[str, tuple[Fire, ...]] = field(default_factory=dict)
     said: Mapping[str, Said] = field(default_factory=dict)
-    groups: Groups | None = field(default=None, compare=False)
     plans: Plans | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        kept = [getattr(self, name) for name in self.__slots__[:-2]]
+        kept = [getattr(self, name) for name in PlanningState.__slots__[:-1]]
         return PlanningState, tuple(kept)
 
     @property
@@ -67,7 +65,7 @@ class PlanningState:
         np.maximum.at(until_us, self.pending.slot, self.pending.until_us)
         return until_us
 
-    def grown(self, vehicle_ids: tuple[str, ...]) -> "PlanningState":
+    def grown(self, vehicle_ids: tuple[str, ...]) -> Self:
         """The state that knows these vehicles, too."""
         roster, _ = self.roster.admit(vehicle_ids)
         count = len(roster)
@@ -82,15 +80,31 @@ class PlanningState:
             settled_us=np.append(self.settled_us, new),
             looked_us=np.append(self.looked_us, new),
             pending=self.pending.known_as(roster.ids),
-            groups=self.groups and self.groups.grown(roster.ids),
         )
 
-    def in_groups(self, key_groups: KeyGroups) -> "PlanningState":
-        """The state that knows which of the key groups it is of."""
-        if self.groups is not None:
-            return self
+    def in_groups(self, key_groups: KeyGroups) -> "Grouped":
+        """The state of one group as one that knows of groups."""
         groups = Groups.untold(key_groups, self.roster.ids)
         named = (*self.roster.ids, *self.planned, *self.results, *self.hazards.owners)
         if one := next(iter((*named, *(r.vehicle_id for r in self.rearms))), None):
             groups.clock_us[key_groups.of(one)] = self.clock_us
-        return replace(self, groups=groups)
+        return Grouped(*(getattr(self, each.name) for each in fields(self)), groups=groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped(PlanningState):
+    """What is remembered of key groups that advance together; it is kept group by group.
+
+    ``groups``: whose each vehicle is, and how far each group's time is.
+    """
+
+    groups: Groups = field(kw_only=True, compare=False)
+
+    def grown(self, vehicle_ids: tuple[str, ...]) -> Self:
+        """The state that knows these vehicles, too."""
+        state = PlanningState.grown(self, vehicle_ids)
+        return replace(state, groups=state.groups.grown(state.roster.ids))
+
+    def in_groups(self, key_groups: KeyGroups) -> "Grouped":
+        """The state itself."""
+        return self
