@@ -15,7 +15,7 @@ class Row:
 
     ``frame_rows``: size of a frame; ``analytics``: whether windows are told too; ``hazard``:
     whether hazards are scored by the shipped profile of AUVs; ``planning``: whether plans are asked
-    for; ``key_groups``: 0 = as many as there are if nobody says. None matters to per-message.
+    for. None matters to per-message.
     """
 
     name: str
@@ -25,7 +25,6 @@ class Row:
     analytics: bool = False
     hazard: bool = False
     planning: bool = False
-    key_groups: int = 0
 
 
 MATRIX: Final = (
@@ -36,7 +35,6 @@ MATRIX: Final = (
     Row("hazard", "watch", hazard=True),
     Row("planning", "watch", planning=True),
     Row("hazard-planning", "watch", hazard=True, planning=True),
-    Row("one-group", "watch", hazard=True, planning=True, key_groups=1),
     Row("vehicles-10", "watch", Size(vehicles=10)),
     Row("vehicles-100000", "watch", Size(vehicles=100_000, records=1_000_000)),
     Row("zones-50", "watch", Size(zones=50)),

@@ -128,8 +128,6 @@ def run_program(row: Row, inputs: Inputs, telemetry: Path, results: Path) -> Usa
         "FARWATCH_ANALYTICS": "on" if row.analytics else "off",
         "FARWATCH_HAZARD": str(_profile(results)) if row.hazard else "",
     }
-    if row.key_groups:
-        environment["FARWATCH_KEY_GROUPS"] = str(row.key_groups)
     if row.planning:
         environment |= {
             "FARWATCH_TRIGGERS": f"file:{inputs.triggers}",
