@@ -27,7 +27,7 @@ from flows.wiring import Wiring, from_environment
 from rules.assessment import KeyGroups
 from rules.hazard.part import Served
 from rules.planning import group
-from rules.planning.cohort import Split, joining
+from rules.planning.cohort import Split, entering, joining
 from rules.planning.intake import Given, Intake
 from rules.planning.move import Judges, Policy
 from rules.planning.part import Part, Whole
@@ -166,7 +166,7 @@ def _requests(
             finish=desk.finish,
             fingerprint=identity("planning", groups.count, desk.policy.every_us),
         ),
-        Together(joining(desk.judges), Split(groups), waiting=Waiting),
+        Together(joining(desk.judges), Split(groups), waiting=Waiting, enter=entering(groups)),
     )
 
 

@@ -45,6 +45,7 @@ RESULTS: Final = "plan_results"
 SCORES: Final = "hazard_scores"
 
 Heard = Planned | Answer | Event
+Shares = Iterator[tuple[str, Share[Whole]]]
 Item = TypeVar("Item", bound=MissionPlan | StepReport | PlanResult | Rearm)
 
 
@@ -133,9 +134,6 @@ def heard(
         parts.append(op.flat_map_batch(f"{name}_by_group", received, cut))
         letters.append(op.flat_map_batch(f"{name}_rejects", received, _letters))
     return parts, letters
-
-
-Shares = Iterator[tuple[str, Share[Whole]]]
 
 
 def scores_of(groups: KeyGroups) -> Callable[[list[Scored]], Shares]:

@@ -58,13 +58,15 @@ class Together(Generic[State, Out]):
     ``join`` makes one state of at least one, for what is taken in next, and what there is to tell
     of the newcomers; ``split`` tells the state of each of the keys. ``gather`` puts together, for
     storing, what has come in small pieces; it changes nothing of what the state means. ``waiting``
-    makes what holds what has come until more has; all of an epoch comes before it ends.
+    makes what holds what has come until more has; all of an epoch comes before it ends. ``enter``
+    makes of what was kept of a key the state that joins.
     """
 
     join: Callable[[Sequence[State], Any], tuple[State, list[Out]]]
     split: Callable[[State, Iterable[str]], Mapping[str, State]]
     gather: Callable[[State], State] = lambda state: state
     waiting: Callable[[], Holding] | None = None
+    enter: Callable[[str, State], State] = lambda _, state: state
 
 
 class Cohort(Generic[State, Out]):
@@ -101,7 +103,7 @@ class Cohort(Generic[State, Out]):
         """A key of this worker, and what its state was, if it had one."""
         self._keys.add(key)
         if state is not None:
-            self._newcomers.append(state)
+            self._newcomers.append(self._together.enter(key, state))
 
     def advance(self, share: Share) -> list[Out]:
         """Take in a share, and with it those of all other keys; what to tell."""

@@ -82,8 +82,9 @@ class ByValue:
     def _of_one(self, column: Choices) -> tuple["_Answers", Any]:
         """The answers by distinct input, and (n,) which of them each row has."""
         codes, values, _ = column
-        if self._last is not None and self._last[0] is values:
-            return self._last[1], codes
+        last = self._last
+        if last is not None and last[0] is values:
+            return last[1], codes
         # Not of other values: as keys 1, 1.0 and True are one.
         small = self._of_texts and len(values) <= _SMALL_TABLE
         if small and (known := self._tables.get(values)):
@@ -92,8 +93,8 @@ class ByValue:
             # A table of many more values than rows: ask only about those that occur.
             codes, inverse = np.unique(codes, return_inverse=True)
             few = [values[code] if code >= 0 else _ABSENT for code in codes.tolist()]
-            return self._answers([(value,) for value in few]), inverse
-        # One more answer at the end serves code -1, absent.
+            return self._answers([*((value,) for value in few), (_ABSENT,)]), inverse
+        # One more answer at the end, of a table too, serves code -1, absent.
         answers = self._answers([*((value,) for value in values), (_ABSENT,)])
         if small:
             if len(self._tables) >= _SMALL_TABLES:

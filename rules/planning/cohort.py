@@ -21,6 +21,7 @@ from rules.planning.samples import SLICES, Samples, slot_of
 from rules.planning.state import Grouped, PlanningState
 from rules.planning.timelines import Timeline
 from rules.tracks import Roster
+from schemas.decoding.columns import tidy
 from schemas.delivery import Delivery
 from schemas.frame import Longs, Rows, concat
 
@@ -39,6 +40,16 @@ def joining(
         return join([Move(by, state, ()).state for state in states], by.groups), []
 
     return join_and_tell
+
+
+def entering(key_groups: KeyGroups) -> Callable[[str, PlanningState], PlanningState]:
+    """Makes the state of a key, as it was kept, one that joins others."""
+
+    def enter(key: str, state: PlanningState) -> PlanningState:
+        grouped = state.in_groups(key_groups)
+        return replace(grouped, groups=grouped.groups.only(key_groups.group(key)))
+
+    return enter
 
 
 def join(states: Sequence[Grouped], key_groups: KeyGroups) -> Grouped:
@@ -158,7 +169,8 @@ def _pending_of(pending: Pending, place: Rows, ids: tuple[str, ...]) -> Pending:
     rows = np.flatnonzero(slot >= 0)
     found = pending.take(rows)
     vehicle = slot[rows].astype(np.int32)
-    frame = replace(found.frame, vehicle_ids=ids, vehicle=vehicle)
+    # Columns that these vehicles do not have came from others that joined.
+    frame = tidy(replace(found.frame, vehicle_ids=ids, vehicle=vehicle))
     texts = {name: text.compact() for name, text in frame.texts.items()}
     return replace(found, key=_moved(found.key, slot[rows]), frame=replace(frame, texts=texts))
 

@@ -61,13 +61,16 @@ class Hazards:
             values = values[:, order]
         return _by_owner(owners, owner, time_us, values)
 
-    def since(self, oldest_us: Mapping[str, int], else_us: int) -> "Hazards":
-        """Without what is older, but for each vehicle's newest before.
+    def count(self, vehicle_id: str) -> int:
+        """How many scores of a vehicle there are."""
+        owner = self.owners[vehicle_id]
+        return int(self.timeline.start[owner + 1] - self.timeline.start[owner])
 
-        ``oldest_us``: by vehicle id; ``else_us``: that of others.
-        """
+    def since(self, oldest_us: Mapping[str, int]) -> "Hazards":
+        """Of some vehicles, by id, without what is older, but for each one's newest before."""
         owner, time_us = self._owner(), self.timeline.time_us
-        of_owner = np.array([oldest_us.get(name, else_us) for name in self.owners], np.int64)
+        of_owner = np.full(len(self.owners), NEVER)
+        of_owner[[self.owners[name] for name in oldest_us]] = list(oldest_us.values())
         kept = np.ones(len(owner), np.bool_)
         kept[:-1] = (owner[1:] != owner[:-1]) | (time_us[1:] > of_owner[owner[1:]])
         return _by_owner(self.owners, owner[kept], time_us[kept], self.values[:, kept])

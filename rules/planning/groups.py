@@ -27,9 +27,15 @@ class Groups:
     clock_us: Longs
 
     @classmethod
-    def untold(cls, key_groups: KeyGroups, ids: tuple[str, ...] = ()) -> "Groups":
-        """The groups of a roster of vehicles, told of no time."""
-        return cls(key_groups, key_groups.of_ids(ids), np.full(key_groups.count, NEVER))
+    def alike(cls, key_groups: KeyGroups, ids: tuple[str, ...], clock_us: int) -> "Groups":
+        """The groups of a roster of vehicles, all told of the same time."""
+        return cls(key_groups, key_groups.of_ids(ids), np.full(key_groups.count, clock_us))
+
+    def only(self, group: int) -> "Groups":
+        """With all but one of them told of no time."""
+        clocks_us = np.full(self.key_groups.count, NEVER)
+        clocks_us[group] = self.clock_us[group]
+        return replace(self, clock_us=clocks_us)
 
     def grown(self, ids: tuple[str, ...]) -> "Groups":
         """With all vehicles of a roster that begins with those known."""

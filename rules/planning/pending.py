@@ -21,7 +21,7 @@ def no_records() -> Frame:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Judged records of a key group; n of them, by vehicle, then time.
+    """Judged records of key groups; n of them, by vehicle, then time.
 
     ``key``: (n,) ascending, slot and slice of time (``rules.planning.samples.SLICES``). ``frame``:
     its ``vehicle`` is the slot. ``until_us``: (n,) the newest time of the vehicle in that slice.

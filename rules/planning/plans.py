@@ -1,4 +1,4 @@
-"""The plans of a key group's vehicles as columns, and what they say at a time."""
+"""The plans of vehicles as columns, and what they say at a time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -24,7 +24,7 @@ from schemas.rejected import dead_letter
 from schemas.topics import LATE_TELEMETRY
 
 SCORES_EACH: Final = 4
-"""So many scores a vehicle, on average, are not worth looking through."""
+"""So many scores of a vehicle are not worth looking through."""
 UNHEARD_US: Final = 86_400_000_000
 """For so long behind event time the scores of a vehicle that was not heard of are kept."""
 
@@ -53,11 +53,15 @@ def _with_scores(move: Move, scores: Scores) -> Hazards:
     Nobody knows what a vehicle still has to tell that was not heard of: its scores stay for a day.
     """
     state, hazards = move.state, move.state.hazards.plus(scores)
-    if len(hazards.timeline.time_us) <= SCORES_EACH * len(hazards.owners):
+    many = tuple(n for n in dict.fromkeys(scores.vehicle_ids) if hazards.count(n) > SCORES_EACH)
+    if not many:
         return hazards
-    settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
     waited_us = max(move.policy.lateness_us, UNHEARD_US)
-    return hazards.since(settled, max(state.clock_us - waited_us, NEVER))
+    unheard_us = [max(move.groups.clock_of(name) - waited_us, NEVER) for name in many]
+    slot = state.roster.find(many)
+    settled_us = np.append(state.settled_us, NEVER)[slot]
+    oldest_us = np.where(slot >= 0, settled_us, unheard_us).tolist()
+    return hazards.since(dict(zip(many, oldest_us, strict=True)))
 
 
 def refuse(answer: Answer, reason: str, field: str) -> Delivery:

@@ -21,7 +21,7 @@ _LIMITS: Final = {"reserve": "plan.reserve_pct", "max_temperature": "plan.max_te
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples of the vehicles of a key group; n of them.
+    """Samples of the vehicles of key groups; n of them.
 
     ``key``: (n,) int64 ascending, slot times ``SLICES`` plus slice. ``time_us``: (n,).
     ``values``: (series, n), NaN = none; ``series``: what each row is of.

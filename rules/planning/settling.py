@@ -10,6 +10,7 @@ from rules.planning.looks import at_records, newest_by_slot
 from rules.planning.move import Move
 from rules.planning.receiving import refuse
 from rules.tracks import NEVER
+from schemas.frame import Bools
 from schemas.mission_plan import MissionPlan, Planned
 
 AT_ONCE: Final = 64
@@ -17,19 +18,25 @@ AT_ONCE: Final = 64
 
 
 def settle(move: Move) -> bool:
-    """Settle what lies further back than the lateness; whether there was enough of it."""
+    """Settle what lies further back than the lateness; whether there was enough of it.
+
+    Of each group by itself: when it settles hangs on no other.
+    """
     state = move.state
     slot, time_us = state.pending.slot, state.pending.frame.time_us
     until_us = state.until_us
     oldest_us = np.where(until_us == NEVER, NEVER, until_us - move.policy.lateness_us)
-    mine = move.mine[slot]
-    due = mine & (time_us > state.settled_us[slot]) & (time_us < oldest_us[slot])
+    due = move.mine[slot] & (time_us > state.settled_us[slot]) & (time_us < oldest_us[slot])
     # The last record stays: in its slice one may still come, and silence counts from it.
     last = state.pending.last_of(len(until_us))
     due[last[last >= 0]] = False
-    if due.sum() < max(AT_ONCE, mine.sum() // 2):
+    group, count = move.groups.of_slot[slot], len(move.moved)
+    enough = np.bincount(group[due], minlength=count) >= np.maximum(
+        AT_ONCE, np.bincount(group, minlength=count) // 2
+    )
+    rows = np.flatnonzero(due & enough[group])
+    if not len(rows):
         return False
-    rows = np.flatnonzero(due)
     entries = entries_of(move, rows, state.settled_us, np.zeros(len(until_us), np.bool_))
     symbol = symbols_of_looks(move, entries)
     settled, _ = move.book.arms.follow(state.settled, entries.slot, entries.time_us, symbol)
@@ -44,21 +51,24 @@ def settle(move: Move) -> bool:
         pending=state.pending.take(kept),
         samples=state.samples.pruned(move.book.forecasts.values(), settled_us),
     )
-    _forget(move)
+    _forget(move, enough)
     return True
 
 
-def _forget(move: Move) -> None:
-    """Let go plans and commands that no record can be judged by any more."""
-    state = move.state
+def _forget(move: Move, settled_groups: Bools) -> None:
+    """Let go plans and commands that no record can be judged by any more.
+
+    ``settled_groups``: (groups,) of whose vehicles.
+    """
+    state, group_of = move.state, move.groups.key_groups.of
     settled = dict(zip(state.roster.ids, state.settled_us.tolist(), strict=True))
     planned = {
-        name: _since(p, settled.get(name, NEVER)) if move.moves(name) else p
+        name: _since(p, settled.get(name, NEVER)) if settled_groups[group_of(name)] else p
         for name, p in state.planned.items()
     }
     rearms = []
     for command in state.rearms:
-        if not move.moves(command.vehicle_id):
+        if not settled_groups[group_of(command.vehicle_id)]:
             rearms.append(command)
         elif command.time_us > settled.get(command.vehicle_id, NEVER):
             waited_us = move.groups.clock_of(command.vehicle_id) - command.time_us

@@ -83,11 +83,8 @@ class PlanningState:
         )
 
     def in_groups(self, key_groups: KeyGroups) -> "Grouped":
-        """The state of one group as one that knows of groups."""
-        groups = Groups.untold(key_groups, self.roster.ids)
-        named = (*self.roster.ids, *self.planned, *self.results, *self.hazards.owners)
-        if one := next(iter((*named, *(r.vehicle_id for r in self.rearms))), None):
-            groups.clock_us[key_groups.of(one)] = self.clock_us
+        """The state of one group, whichever that is, as one that knows of groups."""
+        groups = Groups.alike(key_groups, self.roster.ids, self.clock_us)
         return Grouped(*(getattr(self, each.name) for each in fields(self)), groups=groups)
 
 

@@ -16,13 +16,14 @@ def tell(move: Move) -> None:
     state = move.state
     names = _passed(move) | (move.touched & (state.fires.keys() | state.said.keys()))
     if names:
-        fires, said, results = dict(state.fires), dict(state.said), dict(state.results)
+        said = dict(state.said)
         for name in sorted(names):
-            requests = folded(name, fires.get(name, ()), move.policy.fold_us)
-            told = told_of(requests, results.get(name, ()), move.groups.clock_of(name))
+            requests = folded(name, state.fires.get(name, ()), move.policy.fold_us)
+            known = state.results.get(name, ())
+            told = told_of(requests, known, move.groups.clock_of(name))
             said[name], deliveries = news(said.get(name, {}), told)
             move.deliveries += deliveries
-        move.state = replace(state, fires=fires, said=said, results=results)
+        move.state = replace(state, said=said)
     if move.state.results:
         _refuse_unclaimed(move)
 

@@ -166,3 +166,19 @@ def test_a_number_that_one_step_of_a_macro_has_in_what_it_is_given_belongs_to_th
     low, high = (compile_expression(text.format(number)) for number in (0.5, 1.0))
     assert low.shape != high.shape
     assert low.shape == compile_expression(text.format(0.5)).shape
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('depth_m > {"v1": 200.0}[vehicle_id]', ("v1", "v150")),
+        ("int(vehicle_id) > 3", ("7", "x")),
+    ],
+)
+def test_rows_cut_from_many_ask_of_their_own_texts_alone(text, names):
+    """A cut keeps the table of all texts: the last one that occurs in it fails like any other."""
+    ids = [names[0], *(f"a{n}" for n in range(200)), names[1]]
+    rows = [{"vehicle_id": name, "time_s": 0.0, "depth_m": 50.0} for name in ids]
+    alone = compile_expression(text).judge(Columns.of_records(frame_of([rows[0], rows[-1]])))
+    cut = Columns.of_records(frame_of(rows)).take(np.array([0, len(rows) - 1]))
+    assert compile_expression(text).judge(cut).tolist() == alone.tolist()

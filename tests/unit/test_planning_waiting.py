@@ -181,9 +181,9 @@ def test_scores_are_let_go_vehicle_by_vehicle():
     known = Hazards()
     for name in ("a", "b", "c"):
         known = known.plus(of(times, *[0.1] * 4, vehicle=name))
-    kept = known.since({"a": times[2], "b": times[0]}, else_us=times[1])
+    kept = known.since({"a": times[2], "b": times[0]})
     count = np.diff(kept.timeline.start).tolist()
-    assert dict(zip(kept.owners, count, strict=True)) == {"a": 2, "b": 4, "c": 3}
+    assert dict(zip(kept.owners, count, strict=True)) == {"a": 2, "b": 4, "c": 4}
     assert scores_at(kept, times[2], "a", "b") == [0.1, 0.1]
 
 
