@@ -1,7 +1,7 @@
 """Rules that are judged together: of one scope, with conditions that differ in numbers alone."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -43,17 +43,19 @@ class Batch:
             Parameters.of(parameters) if len(alike) > 1 else None,
         )
 
-    def judge(self, columns: Columns, at_once: int) -> Iterator[tuple[Rows, Codes]]:
-        """What they say, (``at_once`` of k, n) at a time."""
+    def cut(self, at_once: int) -> "Sequence[Batch]":
+        """The same in batches of so many rules at most."""
         if self.parameters is None or len(self.rules) <= at_once:
-            yield self.rules, self._codes(columns, self.parameters)
-            return
-        for begin in range(0, len(self.rules), at_once):
-            some = slice(begin, begin + at_once)
-            yield self.rules[some], self._codes(columns, self.parameters.take(some))
+            return (self,)
+        pieces = (slice(first, first + at_once) for first in range(0, len(self.rules), at_once))
+        return [
+            replace(self, rules=self.rules[some], parameters=self.parameters.take(some))
+            for some in pieces
+        ]
 
-    def _codes(self, columns: Columns, parameters: Parameters | None) -> Codes:
-        code = self.condition.judge_many(columns, parameters)
+    def judge(self, columns: Columns) -> Codes:
+        """(k, n) what they say; not to be written to."""
+        code = self.condition.judge_many(columns, self.parameters)
         if self.unknown_as is not None:
             code = np.where(code == UNKNOWN, np.int8(self.unknown_as), code)
         return code
@@ -121,5 +123,5 @@ def judge(batches: Sequence[Batch], columns: Narrowed, found: Found) -> None:
             part = columns.of_scope(batch.scope)
             if not len(part.columns):
                 continue
-            for rules, code in batch.judge(part.columns, found.at_once):
-                found.add(rules, part.limited(code), part.rows)
+            for some in batch.cut(found.at_once):
+                found.add(some.rules, part.limited(some.judge(part.columns)), part.rows)

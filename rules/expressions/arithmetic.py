@@ -47,7 +47,12 @@ def compares(compare: Callable[[Any, Any], Any]) -> Kernel:
     """
 
     def kernel(a: Value, b: Value) -> Value:
-        return truth(compare(a.data, b.data), (a, b))
+        (left, missing_a, error_a), (right, missing_b, error_b) = a, b
+        data = compare(left, right)
+        # Most of what rules ask is this, of complete columns: few steps for it.
+        if missing_a is error_a is missing_b is error_b is None:
+            return Value(data)
+        return truth(data, (a, b))
 
     return kernel
 

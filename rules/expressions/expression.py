@@ -86,7 +86,8 @@ class Expression:
         None = there is but this one. Numpy's warnings are the caller's to silence, once for many
         shapes.
         """
-        columns = columns.no_older_than(self.stale_us)
+        if self.stale_us is not None:
+            columns = columns.no_older_than(self.stale_us)
         columns.judging(parameters)
         count = 1 if parameters is None else parameters.count
         return codes_of_many(self._evaluate(columns), count, len(columns))

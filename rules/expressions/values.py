@@ -123,8 +123,9 @@ def conjunction(a: Value, b: Value) -> Value:
 
     CEL language definition, "Logical Operators": errors are absorbed, in either order.
     """
-    true = a.data & b.data
-    if are_whole((a, b)):
+    (left, missing_a, error_a), (right, missing_b, error_b) = a, b
+    true = left & right
+    if missing_a is error_a is missing_b is error_b is None:
         return Value(true)
     masked_a, masked_b = union(a.missing, a.error), union(b.missing, b.error)
     # Rows where neither is false, but not both are true.
@@ -134,8 +135,9 @@ def conjunction(a: Value, b: Value) -> Value:
 
 def disjunction(a: Value, b: Value) -> Value:
     """CEL ``||``: true if either is true, whatever the other; else no value if either has none."""
-    true = a.data | b.data
-    if are_whole((a, b)):
+    (left, missing_a, error_a), (right, missing_b, error_b) = a, b
+    true = left | right
+    if missing_a is error_a is missing_b is error_b is None:
         return Value(true)
     masked: Any = union(union(a.missing, a.error), union(b.missing, b.error))
     return _split(true, masked > true, a, b)
