@@ -38,7 +38,7 @@ class Intake:
     ) -> None:
         self._every_us, self._groups, self._sensors = every_us, groups, sensors
         self._asked = np.isin(np.arange(len(KINDS)), kinds)
-        self._told_us = np.full(groups.count, NEVER)
+        self._told_us = NEVER
 
     def whole(self, frame: Frame, profiles: Ints | None = None, stamp: int = 0) -> Whole | None:
         """What there is of a frame; groups without records are told how far time has come.
@@ -66,7 +66,7 @@ class Intake:
         there = where((rows > 0) | (scored > 0) | (self._told_us < clock_us))
         if not len(there):
             return None
-        self._told_us[there] = np.maximum(self._told_us[there], clock_us)
+        self._told_us = max(self._told_us, clock_us)
         part = Part(
             tuple(map(self._groups.key, there.tolist())),
             judged.compact() if len(judged) else None,

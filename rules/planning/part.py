@@ -89,6 +89,7 @@ class Whole:
         self.part, self.keys, self._groups = part, part.keys, groups
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Without the vehicles that the groups remember, which are all that were seen here.
         return Whole, (self.part, KeyGroups(self._groups.count))
 
     def alone(self, key: str) -> "Whole":
